@@ -1,0 +1,284 @@
+"""Settings: `/etc/otad/otad.toml`, then `conf.d/*.toml` there and in `/data/otad/conf.d/`, the later file winning key by key.
+
+Rules:
+ 1. Every key has a type, a unit in its name or its comment, and a default that is right for a device in the field.
+ 2. An unknown key or a wrong type is an error that names file and key: a misspelt setting must not be a silent default.
+ 3. Reading changes nothing. The settings are frozen.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from otad.errors import OtadError, Who
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEFAULT = Path("/etc/otad/otad.toml")
+Seconds = Annotated[float, Field(ge=0)]
+Command = Annotated[tuple[str, ...], Field(min_length=1)]
+LocalTime = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class Section(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Repository(Section):
+    """Where releases come from.
+
+    url      base of the static repository; https, or http to loopback with `development`
+    channel  whose roll-outs this device follows
+    ca       PEM file of the authorities that may certify the server; None: the system's
+    """
+
+    url: str
+    channel: str = "stable"
+    ca: Path | None = None
+    development: bool = False
+
+    @model_validator(mode="after")
+    def _secure(self) -> Repository:
+        local = self.url.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
+        if not self.url.startswith("https://") and not (local and self.development):
+            raise ValueError("url must be https (plain http only to loopback, with development = true)")
+        return self
+
+
+class Device(Section):
+    """What this device is.
+
+    product     the product whose releases it takes
+    id          its name in the fleet; None: made at first start and bound to the board
+    attributes  what campaigns select by (region, network, ring, ...)
+    hwrevision  file with "board revision", as SWUpdate reads it
+    """
+
+    product: str
+    id: str | None = None
+    attributes: dict[str, str] = Field(default_factory=dict)
+    hwrevision: Path = Path("/etc/hwrevision")
+
+
+class Paths(Section):
+    """Where things are. Only a simulator or an unusual image changes these."""
+
+    data: Path = Path("/data/otad")
+    updates: Path = Path("/data/updates")
+    run: Path = Path("/run/otad")
+    trust_anchor: Path = Path("/etc/otad/root.json")
+    release: Path = Path("/usr/lib/otad/release.json")
+    cmdline: Path = Path("/proc/cmdline")
+    mounts: Path = Path("/proc/self/mountinfo")
+    boot_id: Path = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Slots(Section):
+    """The two root file systems (block devices; plain files on a simulated board)."""
+
+    a: Path = Path("/dev/mmcblk0p2")
+    b: Path = Path("/dev/mmcblk0p3")
+    readback: bool = True  # read the slot again and compare its SHA-256 before it is armed
+
+
+class Boot(Section):
+    """The boot environment."""
+
+    backend: str = "uboot"
+    fw_env: Path = Path("/etc/fw_env.config")
+
+
+class Swupdate(Section):
+    """How SWUpdate is run. `ca` verifies a bundle's CMS signature; `signer` is the common name that must have signed."""
+
+    command: Command = ("swupdate",)
+    ca: Path = Path("/etc/otad/swupdate-ca.pem")
+    signer: str | None = None
+    timeout: Seconds = 3600
+
+
+class Check(Section):
+    """How often to look. `jitter` spreads a fleet: each wait is interval +- jitter * interval."""
+
+    interval: Seconds = 4 * 3600
+    jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+
+
+class Download(Section):
+    """How to fetch.
+
+    retries     tries of one blob before the step fails
+    backoff     seconds before the first retry; doubles, with full jitter, up to backoff_max
+    reserve     bytes of the data partition that a download must leave free
+    timeout     seconds without a byte after which a connection is given up
+    """
+
+    retries: Annotated[int, Field(ge=1)] = 8
+    backoff: Seconds = 2
+    backoff_max: Seconds = 300
+    reserve: Annotated[int, Field(ge=0)] = 64 * 2**20
+    timeout: Seconds = 60
+
+
+class Attempts(Section):
+    """How often a release that failed is tried again: `limit` times in a campaign, `backoff` s doubling between."""
+
+    limit: Annotated[int, Field(ge=1)] = 3
+    backoff: Seconds = 900
+
+
+class Window(Section):
+    """When installing and rebooting may begin, in the device's local time. start = end: always."""
+
+    start: LocalTime = "00:00"
+    end: LocalTime = "00:00"
+
+
+class Reboot(Section):
+    """What is stopped before a reboot, in order, and how the reboot is made. `inhibitors`: commands that exit 0 to allow it."""
+
+    stop: tuple[str, ...] = ()
+    stop_timeout: Seconds = 30
+    systemctl: Command = ("systemctl",)
+    inhibitors: tuple[Command, ...] = ()
+
+
+class HealthCheck(Section):
+    """One check of `health/`. `type` names the module; `options` are that type's own."""
+
+    type: str
+    name: str
+    timeout: Seconds = 30
+    retries: Annotated[int, Field(ge=0)] = 3
+    retry_delay: Seconds = 5
+    required: bool = True
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Health(Section):
+    """How a release proves itself.
+
+    soak        seconds through which every check must hold after it first passed
+    interval    seconds between two rounds within the soak and in probation
+    deadline    seconds after boot at which otad-deadline reboots an unproven trial
+    repository  whether "can still reach the repository" is checked by default
+    probation   seconds after COMMIT during which failing checks undo the release; 0: none
+    """
+
+    soak: Seconds = 60
+    interval: Seconds = 10
+    deadline: Seconds = 600
+    repository: bool = True
+    probation: Seconds = 0
+    checks: tuple[HealthCheck, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Health:
+        if self.soak > self.deadline - 60:
+            raise ValueError(f"soak ({self.soak:g} s) must end 60 s before the deadline ({self.deadline:g} s)")
+        return self
+
+
+class Report(Section):
+    """Where events go. No url: they are only kept."""
+
+    url: str | None = None
+    ca: Path | None = None
+    timeout: Seconds = 30
+    keep: Annotated[int, Field(ge=100)] = 5000  # events kept on the device
+
+
+class Daemon(Section):
+    """resident: stay although idle. groups: who may read, and who may change, through the local API."""
+
+    resident: bool = False
+    linger: Seconds = 10  # idle seconds without a client before the process exits
+    read_group: str = "otad"
+    admin_group: str = "otad-admin"
+
+
+class Config(Section):
+    """All settings."""
+
+    repository: Repository
+    device: Device
+    paths: Paths = Paths()
+    slots: Slots = Slots()
+    boot: Boot = Boot()
+    swupdate: Swupdate = Swupdate()
+    check: Check = Check()
+    download: Download = Download()
+    attempts: Attempts = Attempts()
+    window: Window = Window()
+    reboot: Reboot = Reboot()
+    health: Health = Health()
+    report: Report = Report()
+    daemon: Daemon = Daemon()
+
+
+class ConfigError(OtadError):
+    """A settings file cannot be used."""
+
+
+def load(path: Path = DEFAULT) -> Config:
+    """The settings of `path`, its `conf.d/` and the data partition's. Raises ConfigError naming file and key."""
+    merged: dict[str, Any] = {}
+    origin: dict[tuple[str, ...], Path] = {}
+    for file in [path, *sorted((path.parent / "conf.d").glob("*.toml"))]:
+        _merge(merged, _read(file), origin, file)
+    own = Path(merged.get("paths", {}).get("data", Paths().data)) / "conf.d"
+    for file in sorted(own.glob("*.toml")):
+        _merge(merged, _read(file), origin, file)
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        raise _explain(error, origin, path) from error
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            "config-unreadable", f"cannot read {file}: {error.strerror}", f"Create {file}; `man otad.toml` lists the keys"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("config-invalid", f"{file} is not valid TOML: {error}", "Correct the line that it names") from error
+
+
+def _merge(
+    into: dict[str, Any], new: dict[str, Any], origin: dict[tuple[str, ...], Path], file: Path, at: tuple[str, ...] = ()
+) -> None:
+    """Lay `new` over `into`, table by table, and note in `origin` which file each key came from."""
+    for key, value in new.items():
+        place = (*at, key)
+        origin[place] = file
+        if isinstance(value, dict):
+            below = into.setdefault(key, {})
+            if isinstance(below, dict):
+                _merge(below, value, origin, file, place)
+                continue
+        into[key] = value
+
+
+def _explain(error: ValidationError, origin: dict[tuple[str, ...], Path], path: Path) -> ConfigError:
+    first = error.errors()[0]
+    where = tuple(str(part) for part in first["loc"])
+    file = next((origin[where[:n]] for n in range(len(where), 0, -1) if where[:n] in origin), path)
+    key = ".".join(where) or "the file"
+    said = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+    return ConfigError(
+        "config-invalid",
+        f"{file}: {key}: {said}",
+        "Correct it and start otad again; `man otad.toml` lists the keys",
+        who=Who.FIELD,
+    )

@@ -1,0 +1,82 @@
+"""What goes wrong, said so that the person who reads it can act.
+
+Rules:
+ 1. Every failure is a `Cause`: what cannot be done and why, what to do next, and who has to do it.
+ 2. The code is a stable slug for machines and tests; the words may improve from one version to the next.
+ 3. Engines raise one of the four exceptions below; states turn them into outcomes. Nothing else crosses that boundary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Who(str, Enum):
+    """Who must act before this can succeed."""
+
+    NOBODY = "nobody"  # the device tries again by itself
+    FIELD = "field engineer"
+    INTEGRATOR = "integrator"
+    OS_BUILDER = "OS builder"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why something failed.
+
+    `code` is a slug such as "disk-full"; `what` one sentence that names the thing and the reason; `remedy` the next step;
+    `evidence` short named facts (exit status, last lines, expected and found values), each at most 4 KiB.
+    """
+
+    code: str
+    what: str
+    remedy: str
+    who: Who = Who.FIELD
+    evidence: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.what}. {self.remedy}" if self.remedy else self.what
+
+
+class OtadError(Exception):
+    """A failure with its cause. Raise one of the three kinds below; catch this one."""
+
+    def __init__(
+        self, code: str, what: str, remedy: str = "", *, who: Who = Who.FIELD, evidence: Mapping[str, str] | None = None
+    ) -> None:
+        self.cause = Cause(code, what, remedy, who, dict(evidence or {}))
+        super().__init__(str(self.cause))
+
+
+class RetryLater(OtadError):
+    """Nothing is wrong with the release; the same step may succeed later (no link, server busy, disk full).
+
+    `retry_after` is in seconds when the other side named a time, else None.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        what: str,
+        remedy: str = "",
+        *,
+        who: Who = Who.NOBODY,
+        evidence: Mapping[str, str] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(code, what, remedy, who=who, evidence=evidence)
+        self.retry_after = retry_after
+
+
+class Rejected(OtadError):
+    """This release, document or bundle must not be used as it is: bad signature, wrong hardware, wrong device."""
+
+
+class Corrupt(OtadError):
+    """Bytes in the cache or in a slot are not those that were promised; fetching them again may help, once."""
+
+
+class BootEnvironmentError(OtadError):
+    """The boot environment cannot be read, written, or does not hold what was written to it."""

@@ -1,0 +1,195 @@
+"""The machine: what an update goes through, and the only edges it may take.
+
+Rules:
+ 1. `TABLE` holds every edge. What is not in it cannot happen: `advance` raises KeyError.
+ 2. A state is saved before it runs (`Record`), so running it again after a cut is how it is resumed.
+ 3. A reboot ends the process: the edge leads back to the same state, and `resume` decides in the new boot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from otad.bootenv import Slot
+from otad.errors import Cause
+
+
+class State(str, Enum):
+    """Each does one thing; see `otad/states/`."""
+
+    IDLE = "idle"
+    CHECK = "check"
+    DOWNLOAD = "download"
+    VERIFY = "verify"
+    INSTALL = "install"
+    REBOOT = "reboot"
+    VALIDATE = "validate"
+    COMMIT = "commit"
+    ROLLBACK = "rollback"
+
+
+class Outcome(str, Enum):
+    """How a state ended."""
+
+    DUE = "due"  # a check is due, or asked for
+    REVERT = "revert"  # undo a committed release: the other slot, or the previous generation
+    SLEEP = "sleep"  # nothing to do: the process exits
+    ADMITTED = "admitted"
+    NOTHING = "nothing"  # no release for this device now; the cause says why
+    DONE = "done"
+    STAGED = "staged"  # the target slot already holds the release, proved by its hash
+    LIVE = "live"  # nothing needs a reboot
+    CORRUPT = "corrupt"  # the cache is not what was promised: fetch again, once
+    HELD = "held"  # a pause, a window or an inhibitor: what was done is kept
+    FAILED = "failed"  # tried again within bounds
+    REJECTED = "rejected"  # this release must not run here
+    CANCELLED = "cancelled"  # by a person
+    TAMPERED = "tampered"  # the bundle changed boot variables
+    BOOT = "boot"  # a reboot was asked for; `resume` goes on
+
+
+TABLE: Mapping[State, Mapping[Outcome, State]] = {
+    State.IDLE: {
+        Outcome.DUE: State.CHECK,
+        Outcome.REVERT: State.VERIFY,
+        Outcome.SLEEP: State.IDLE,
+    },
+    State.CHECK: {
+        Outcome.ADMITTED: State.DOWNLOAD,
+        Outcome.NOTHING: State.IDLE,
+        Outcome.FAILED: State.IDLE,
+        Outcome.CANCELLED: State.IDLE,
+    },
+    State.DOWNLOAD: {
+        Outcome.DONE: State.VERIFY,
+        Outcome.HELD: State.IDLE,
+        Outcome.FAILED: State.IDLE,
+        Outcome.REJECTED: State.IDLE,
+        Outcome.CANCELLED: State.IDLE,
+    },
+    State.VERIFY: {
+        Outcome.DONE: State.INSTALL,
+        Outcome.STAGED: State.REBOOT,
+        Outcome.LIVE: State.VALIDATE,
+        Outcome.CORRUPT: State.DOWNLOAD,
+        Outcome.FAILED: State.IDLE,
+        Outcome.REJECTED: State.IDLE,
+        Outcome.CANCELLED: State.IDLE,
+    },
+    State.INSTALL: {
+        Outcome.DONE: State.REBOOT,
+        Outcome.LIVE: State.VALIDATE,
+        Outcome.HELD: State.IDLE,
+        Outcome.FAILED: State.IDLE,
+        Outcome.REJECTED: State.IDLE,
+        Outcome.CANCELLED: State.IDLE,
+        Outcome.TAMPERED: State.ROLLBACK,
+    },
+    State.REBOOT: {
+        Outcome.BOOT: State.REBOOT,
+        Outcome.HELD: State.IDLE,
+        Outcome.CANCELLED: State.IDLE,
+        Outcome.FAILED: State.ROLLBACK,
+    },
+    State.VALIDATE: {
+        Outcome.DONE: State.COMMIT,
+        Outcome.FAILED: State.ROLLBACK,
+    },
+    State.COMMIT: {
+        Outcome.DONE: State.IDLE,
+        Outcome.FAILED: State.ROLLBACK,
+    },
+    State.ROLLBACK: {
+        Outcome.DONE: State.IDLE,
+        Outcome.BOOT: State.ROLLBACK,
+        Outcome.FAILED: State.IDLE,
+    },
+}
+
+
+class Kind(str, Enum):
+    """Why an attempt is made."""
+
+    UPDATE = "update"
+    BACK = "back"  # the fleet is sent back to an older release
+    REVERT = "revert"  # a committed release is undone on this device
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try to bring the device to one release.
+
+    id          ULID, names the attempt in events
+    kind        why
+    campaign    id of the campaign that offered it; empty for a revert
+    release     SHA-256 (hex) of the release document
+    version     its version, for people
+    target      slot that gets the system image; None when the release has none
+    generation  number of the set of applications and models that goes with it, once there is one
+    refetched   the cache was corrupt once already
+    reachable   the repository could be reached before the update, so it must be reachable after it
+    """
+
+    id: str
+    kind: Kind
+    campaign: str
+    release: str
+    version: str
+    target: Slot | None
+    generation: int | None = None
+    refetched: bool = False
+    reachable: bool = False
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the journal remembers: enough to go on after a cut at any instant.
+
+    home     slot last confirmed or settled
+    boot_id  kernel's boot id when this was saved
+    boots    boots that this attempt has seen
+    goal     slot that ROLLBACK makes for
+    cause    why it is rolled back, told once, when the goal runs
+    """
+
+    state: State
+    home: Slot
+    boot_id: str
+    boots: int = 0
+    attempt: Attempt | None = None
+    goal: Slot | None = None
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """How a state ended, and what it learnt: the attempt as it now stands, or the cause."""
+
+    outcome: Outcome
+    cause: Cause | None = None
+    attempt: Attempt | None = None
+
+
+def advance(record: Record, step: Step) -> Record:
+    """The record after `step`. Raises KeyError for an edge that is not in TABLE."""
+    state = TABLE[record.state][step.outcome]
+    attempt = step.attempt or record.attempt
+    if state is State.IDLE:
+        return Record(state, _settled(record, step), record.boot_id)
+    if state is State.ROLLBACK and record.state is not State.ROLLBACK:
+        return replace(record, state=state, attempt=attempt, goal=record.home, cause=step.cause)
+    if step.outcome is Outcome.CORRUPT and attempt is not None:
+        attempt = replace(attempt, refetched=True)
+    return replace(record, state=state, attempt=attempt)
+
+
+def _settled(record: Record, step: Step) -> Slot:
+    """The home slot once the machine is idle again: it moves at COMMIT and at the end of a ROLLBACK, never otherwise."""
+    if step.outcome is Outcome.DONE:
+        if record.state is State.COMMIT and record.attempt is not None and record.attempt.target is not None:
+            return record.attempt.target
+        if record.state is State.ROLLBACK and record.goal is not None:
+            return record.goal
+    return record.home
