@@ -1,0 +1,100 @@
+"""How the repository is reached: one aiohttp session with everything about trust and time-outs decided.
+
+Rules:
+ 1. TLS 1.2 or later; the chain and the host name are always checked, the dates only when the clock can be believed.
+ 2. Bytes are taken as they travel (no content coding), so that ranges, lengths and hashes mean the same on both sides.
+ 3. A redirect is followed to https or within the same origin, nowhere else.
+"""
+
+from __future__ import annotations
+
+import ssl
+from types import SimpleNamespace
+
+import aiohttp
+from yarl import URL
+
+from otad.config import Repository
+from otad.errors import OtadError, RetryLater, Who
+
+NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME (OpenSSL, include/openssl/x509_vfy.h); Python's ssl has no name for it."""
+
+_READ_BUFFER = 512 * 1024  # bytes that aiohttp holds before it stops reading from the socket (at twice that)
+
+
+def open_session(repository: Repository, *, dates: bool, timeout: float, agent: str) -> aiohttp.ClientSession:
+    """A session whose relative URLs lie under `repository.url`. Needs a running loop; the caller closes it.
+
+    Args:
+        repository: where it is and who may certify it.
+        dates: whether certificates' dates are checked; False while the clock is not synchronised.
+        timeout: seconds without a connection or a byte after which the request fails; there is no limit on the whole.
+        agent: the User-Agent.
+
+    Raises:
+        RetryLater: "ca-unusable", the CA file cannot be read or holds no certificate.
+    """
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(_on_redirect)
+    return aiohttp.ClientSession(
+        base_url=URL(repository.url.rstrip("/") + "/"),
+        connector=aiohttp.TCPConnector(ssl=tls_context(repository, dates=dates)),
+        headers={"User-Agent": agent, "Accept-Encoding": "identity"},
+        timeout=aiohttp.ClientTimeout(total=None, connect=timeout, sock_connect=timeout, sock_read=timeout),
+        auto_decompress=False,
+        read_bufsize=_READ_BUFFER,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[trace],
+    )
+
+
+def tls_context(repository: Repository, *, dates: bool) -> ssl.SSLContext:
+    """What a server must show: see rule 1. Raises as `open_session`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # chain and host name are checked by default
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not dates:
+        context.verify_flags |= NO_CHECK_TIME
+    if repository.ca is None:
+        context.load_default_certs()
+        return context
+    try:
+        context.load_verify_locations(repository.ca)
+    except OSError as error:  # ssl.SSLError too
+        raise _unusable(repository, error) from error
+    return context
+
+
+def _unusable(repository: Repository, error: OSError) -> OtadError:
+    return RetryLater(
+        "ca-unusable",
+        f"cannot use {repository.ca} to check the server of {repository.url}: {error.strerror or error}",
+        "Set repository.ca to a readable PEM file of certificates, or remove it to use the system's",
+        who=Who.FIELD,
+        evidence={"ca": str(repository.ca)},
+    )
+
+
+async def _on_redirect(
+    _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestRedirectParams
+) -> None:
+    here = params.response.url
+    location = params.response.headers.get("Location", "")
+    if _may_follow(here, location):
+        return
+    params.response.close()
+    raise RetryLater(
+        "redirect-refused",
+        f"{here} redirects to {location!r}, which is neither https nor on the same server",
+        "Set repository.url to the final address, and serve it with https",
+        who=Who.INTEGRATOR,
+        evidence={"url": str(here), "location": location},
+    )
+
+
+def _may_follow(here: URL, location: str) -> bool:
+    try:
+        there = here.join(URL(location))
+        return there.scheme == "https" or there.origin() == here.origin()
+    except ValueError:
+        return False
