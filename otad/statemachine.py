@@ -88,7 +88,7 @@ TABLE: Mapping[State, Mapping[Outcome, State]] = {
         Outcome.TAMPERED: State.ROLLBACK,
     },
     State.REBOOT: {
-        Outcome.BOOT: State.REBOOT,
+        Outcome.BOOT: State.REBOOT,  # a new boot
         Outcome.HELD: State.IDLE,
         Outcome.CANCELLED: State.IDLE,
         Outcome.FAILED: State.ROLLBACK,
@@ -103,7 +103,7 @@ TABLE: Mapping[State, Mapping[Outcome, State]] = {
     },
     State.ROLLBACK: {
         Outcome.DONE: State.IDLE,
-        Outcome.BOOT: State.ROLLBACK,
+        Outcome.BOOT: State.ROLLBACK,  # a new boot
         Outcome.FAILED: State.IDLE,
     },
 }
@@ -130,6 +130,7 @@ class Attempt:
     generation  number of the set of applications and models that goes with it, once there is one
     refetched   the cache was corrupt once already
     reachable   the repository could be reached before the update, so it must be reachable after it
+    asked       a person asked for it: the maintenance window does not hold it
     """
 
     id: str
@@ -141,6 +142,21 @@ class Attempt:
     generation: int | None = None
     refetched: bool = False
     reachable: bool = False
+    asked: bool = False
+
+    @property
+    def the_target(self) -> Slot:
+        """The target of an attempt that has one. Raises LookupError: the table leads here only with a system image."""
+        if self.target is None:
+            raise LookupError(f"attempt {self.id} has no target slot")
+        return self.target
+
+    @property
+    def the_generation(self) -> int:
+        """The generation of an attempt past INSTALL. Raises LookupError for one before it."""
+        if self.generation is None:
+            raise LookupError(f"attempt {self.id} has no generation yet")
+        return self.generation
 
 
 @dataclass(frozen=True)
@@ -161,6 +177,20 @@ class Record:
     attempt: Attempt | None = None
     goal: Slot | None = None
     cause: Cause | None = None
+
+    @property
+    def the_attempt(self) -> Attempt:
+        """The attempt of a state that has one. Raises LookupError in one that has none (IDLE, CHECK)."""
+        if self.attempt is None:
+            raise LookupError(f"{self.state.value} has no attempt")
+        return self.attempt
+
+    @property
+    def the_goal(self) -> Slot:
+        """The goal of ROLLBACK. Raises LookupError in every other state."""
+        if self.goal is None:
+            raise LookupError(f"{self.state.value} has no goal")
+        return self.goal
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,48 @@
+"""INSTALL: writes the inactive slot. A cut leaves it unknown, unarmed and no fallback; running again writes it anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from otad.errors import Cause, Corrupt, OtadError, Rejected, Who
+from otad.formats.release import Release
+from otad.ports import Ports
+from otad.statemachine import Attempt, Outcome, Record, Step
+
+
+async def run(record: Record, ports: Ports) -> Step:
+    """DONE; LIVE when nothing needs a reboot; HELD or CANCELLED by the fleet or a person; TAMPERED; REJECTED; FAILED."""
+    attempt = record.the_attempt
+    try:
+        hold = await ports.offers.still(attempt)
+        if hold:
+            return Step(hold.outcome, hold.cause)
+        return await _write(attempt, await ports.offers.release(attempt), ports)
+    except (Rejected, Corrupt) as error:
+        return Step(Outcome.REJECTED, error.cause)
+    except OtadError as error:
+        return Step(Outcome.FAILED, error.cause)
+
+
+async def _write(attempt: Attempt, release: Release, ports: Ports) -> Step:
+    if attempt.target:
+        ports.slots.guard(attempt.target, ports.boot.status(), release.system.disk if release.system else 0)
+        ports.boot.retire()  # from here on the boot loader must not fall back to it
+        ports.generations.unpoint(attempt.target)
+    before = ports.boot.status()
+    installed = await ports.delivery.install(attempt, release, attempt.target)
+    if ports.boot.status() != before:
+        return Step(Outcome.TAMPERED, _tampered(attempt))
+    generation = ports.generations.create(attempt, release, installed)
+    if attempt.target:
+        ports.generations.point(attempt.target, generation.number)  # last: only a whole slot is pointed at
+    return Step(Outcome.DONE if attempt.target else Outcome.LIVE, attempt=replace(attempt, generation=generation.number))
+
+
+def _tampered(attempt: Attempt) -> Cause:
+    return Cause(
+        "bundle-arms",
+        f"the bundle of release {attempt.version} changed the boot environment itself",
+        "Build it without a bootenv section: otad selects the slot once it is proved",
+        Who.INTEGRATOR,
+    )

@@ -1,0 +1,47 @@
+"""ROLLBACK: undoes an attempt that was not committed. It was journalled, with its cause, before it writes anything."""
+
+from __future__ import annotations
+
+from otad.bootenv import Slot
+from otad.errors import BootEnvironmentError, Cause, OtadError
+from otad.ports import Ports
+from otad.statemachine import Outcome, Record, Step
+
+
+async def run(record: Record, ports: Ports) -> Step:
+    """DONE in the boot in which the goal runs; BOOT on the way there; FAILED when the environment cannot be written."""
+    goal = record.the_goal
+    try:
+        status = ports.boot.status()
+        if status.booted is goal:
+            return await _settle(record, goal, ports)
+        cause = await ports.witness.collect(record.attempt, record.cause, this_boot=True)
+        _select(goal, ports, counted=status.trial)
+        await ports.host.stop()
+        ports.host.sync()
+        await ports.host.reboot()
+    except OtadError as error:
+        return Step(Outcome.FAILED, error.cause)
+    return Step(Outcome.BOOT, cause)
+
+
+def _select(goal: Slot, ports: Ports, *, counted: bool) -> None:
+    """Select the goal. When that cannot be written while a trial runs, its boots run out: rebooting leads there as well."""
+    try:
+        ports.boot.rollback(goal)
+    except BootEnvironmentError:
+        if not counted:
+            raise
+
+
+async def _settle(record: Record, goal: Slot, ports: Ports) -> Step:
+    """The goal runs: disarm, run its own applications, keep the evidence, and say why it came back."""
+    ports.boot.rollback(goal)
+    there = ports.generations.at(goal)
+    if record.attempt and record.attempt.target is None and there:
+        await ports.host.stop()
+        ports.generations.activate(there.number)
+    await ports.host.start()
+    cause: Cause | None = await ports.witness.collect(record.attempt, record.cause, this_boot=False)
+    ports.generations.collect()
+    return Step(Outcome.DONE, cause)
