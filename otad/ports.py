@@ -49,6 +49,9 @@ class Orders(Protocol):
     async def next(self, record: Record) -> Step:
         """Wait until something is due: DUE, REVERT with its attempt, or SLEEP when nothing needs the process."""
 
+    async def interrupted(self, record: Record) -> Step:
+        """Wait until a person stops the state that runs: CANCELLED, or HELD by a pause. For ever, if nobody does."""
+
     def wanted(self) -> str | None:
         """The one version that a person asked for; None: whatever is best."""
 
@@ -99,8 +102,7 @@ class Generations(Protocol):
     """`/data/otad/generations/` and the slots' pointers into it."""
 
     def create(self, attempt: Attempt, release: Release, installed: Sequence[Installed]) -> Generation:
-        """The generation of this attempt; the same one when called again. What the release does not name is carried over
-        from the running generation."""
+        """The generation of this attempt; the same one when called again. What a release does not name is carried over."""
 
     def at(self, slot: Slot) -> Generation | None:
         """What a slot points at."""

@@ -16,5 +16,7 @@ async def run(record: Record, ports: Ports) -> Step:
     except OtadError as error:
         return Step(Outcome.FAILED, error.cause)
     if isinstance(found, Cause):
+        if found.code != "paused":
+            ports.delivery.forget()  # a paused roll-out keeps what was fetched for it, nothing else does
         return Step(Outcome.NOTHING, found)
     return Step(Outcome.ADMITTED, attempt=found)
