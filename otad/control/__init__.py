@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 
 class Verb(str, Enum):
-    """What changes something. (Reading has its own methods below.)"""
+    """What changes something; reading has its own methods below."""
 
     CHECK = "check"
     INSTALL = "install"
@@ -69,4 +69,4 @@ class Desk(Protocol):
         """Past attempts, newest first: release, kind, how each ended, cause, durations."""
 
     def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
-        """Stored events from sequence `after` on, then live ones, with progress in between."""
+        """Stored events that follow number `after`, then live ones, with progress in between."""

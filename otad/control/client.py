@@ -1,0 +1,171 @@
+"""otactl's side of the local API. Standard library only: it must start fast on a slow device.
+
+Rules:
+ 1. Connecting wakes a sleeping daemon (socket activation); whoever must not wake it asks `lock.held` first.
+ 2. A daemon that cannot be reached is `Unreachable`, with the reason and what to do about it.
+ 3. An event stream that is cut is taken up again after the last event that was seen: nothing is lost or told twice.
+"""
+
+from __future__ import annotations
+
+import grp
+import http.client
+import json
+import os
+import pwd
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from otad.control import Exit, Reply, Verb, listener
+from otad.errors import OtadError
+
+PATIENCE = 30.0
+"""Seconds that a daemon, woken or restarted, gets to answer; and the longest silence of an event stream (it has a comment
+every 5 s)."""
+
+ORDER_PATIENCE = 900.0
+"""Seconds for an order: `check` answers only when the repository was asked, and that has its own, shorter limits."""
+
+_LOOK = "See what it says: systemctl status otad; journalctl -u otad -n 50"
+
+
+class Unreachable(OtadError):
+    """The daemon does not answer."""
+
+
+class Refused(OtadError):
+    """The daemon answered that it will not."""
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("otad", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(os.fspath(self._path))
+
+
+class Client:
+    """Talks to the daemon whose run-time folder is `run`. Every method raises Unreachable or Refused."""
+
+    def __init__(self, run: Path) -> None:
+        self._path = run / listener.NAME
+
+    def get(self, what: str) -> Any:
+        """The JSON document `/v1/<what>`."""
+        return self._ask("GET", what, PATIENCE)
+
+    def order(self, verb: Verb, version: str | None = None) -> Reply:
+        """Give an order and wait for the reply."""
+        body = json.dumps({} if version is None else {"version": version})
+        answer = self._ask("POST", verb.value, ORDER_PATIENCE, body)
+        return Reply(Exit(answer["exit"]), answer["words"], answer["remedy"], answer["data"])
+
+    def events(self, after: int) -> Iterator[dict[str, Any]]:
+        """One stream: stored events from number `after` on, then live ones with progress in between, until it is cut."""
+        with closing(_Connection(self._path, PATIENCE)) as connection:
+            response = self._send(connection, "GET", f"events?after={after}")
+            try:
+                if response.status != http.HTTPStatus.OK:
+                    raise _refused(json.loads(response.read()))
+                yield from _frames(response)
+            except (OSError, http.client.HTTPException):
+                return  # a reboot, a restart: `follow` goes on
+            finally:
+                response.close()
+
+    def follow(self, after: int) -> Iterator[dict[str, Any] | None]:
+        """As `events`, across restarts of the daemon. None tells of a cut, before the stream is taken up again."""
+        while True:
+            for event in self.events(after):
+                after = event.get("seq", after)
+                yield event
+            yield None
+            self._wait()
+
+    def _wait(self) -> None:
+        """Until the daemon can be reached again. Raises Unreachable when that does not come."""
+        until, pause = time.monotonic() + PATIENCE, 0.1
+        while time.monotonic() < until:
+            with suppress(Unreachable):
+                self.get("openapi.json")
+                return
+            time.sleep(pause)
+            pause = min(2.0, pause * 2)
+        self.get("openapi.json")
+
+    def _ask(self, method: str, what: str, timeout: float, body: str | None = None) -> Any:
+        with closing(_Connection(self._path, timeout)) as connection:
+            response = self._send(connection, method, what, body)
+            try:
+                answer = json.loads(response.read())
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise self._unreachable(error) from error
+        if response.status >= http.HTTPStatus.BAD_REQUEST and "code" in answer:
+            raise _refused(answer)
+        return answer
+
+    def _send(self, connection: _Connection, method: str, what: str, body: str | None = None) -> http.client.HTTPResponse:
+        try:
+            connection.request(method, f"/v1/{what}", body)
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from error
+        if response.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Refused("internal-error", f"otad stumbled over {what} ({response.status} {response.reason})", _LOOK)
+        return response
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        if isinstance(error, FileNotFoundError):
+            remedy = "otad is not installed or not started: systemctl status otad.socket"
+            return Unreachable("no-socket", f"cannot reach otad: there is no {self._path}", remedy)
+        if isinstance(error, PermissionError):
+            return self._forbidden()
+        if isinstance(error, ConnectionRefusedError):
+            return Unreachable("not-listening", f"cannot reach otad: nobody listens on {self._path}", _LOOK)
+        if isinstance(error, TimeoutError):
+            return Unreachable("no-answer", "otad took the connection and gives no answer", _LOOK)
+        return Unreachable("cut-off", f"otad ended in the middle of its answer ({error or type(error).__name__})", _LOOK)
+
+    def _forbidden(self) -> Unreachable:
+        user = _user()
+        try:
+            group = grp.getgrgid(self._path.stat().st_gid).gr_name
+        except (OSError, KeyError):
+            group = "otad"
+        remedy = f"Use sudo, or have root run `usermod -aG {group} {user}`, then log in again"
+        return Unreachable("no-permission", f"user {user} may not open {self._path}: that is for the group {group}", remedy)
+
+
+def _refused(cause: dict[str, str]) -> Refused:
+    return Refused(cause["code"], cause["what"], cause["remedy"])
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _frames(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
+    """The events of a stream (HTML standard, section 9.2). Raises Refused for one of type "error"."""
+    kind = ""
+    for raw in response:
+        name, _, value = raw.decode().rstrip("\n").partition(": ")
+        if name == "event":
+            kind = value
+        elif name == "data" and kind == "error":
+            raise _refused(json.loads(value))
+        elif name == "data":
+            yield json.loads(value)
+            kind = ""

@@ -1,0 +1,146 @@
+"""The state of otad in one document: the daemon's answer, and otactl's when the daemon sleeps. Pure.
+
+Rules:
+ 1. One shape for both: what only a living daemon knows (progress) is null in a sleeping one.
+ 2. What is wrong now is shown, what was overcome is history: a commit ends the failure before it, a new attempt the hold.
+ 3. Times are ISO 8601 in UTC, as in the events; sizes bytes; durations seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from otad.control.progress import Progress
+from otad.statemachine import TABLE, Outcome, Record, State
+
+if TYPE_CHECKING:
+    from otad.journal import Journal, Reader
+
+Document = dict[str, Any]
+Event = Mapping[str, Any]
+
+RECENT = 200
+"""Events that are looked at: enough to find the last check and the last failure behind retries."""
+
+# Settings in the journal; each is plain JSON data.
+PAUSED = "paused"  # {by, since}, while a person has paused updates
+NEXT_CHECK = "next_check"  # when the next check is due
+RUNNING = "running"  # {version, release, slot} as the daemon found them at its start and after a commit
+PROBATION = "probation"  # until when the last commit may still be undone by failing checks
+
+_NO_FAILURE = (Outcome.HELD, Outcome.CANCELLED, Outcome.NOTHING)
+_NO_ATTEMPT = (State.IDLE, State.CHECK)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the journal does not hold.
+
+    version, slot  what the image and the kernel command line say; RUNNING knows better if it was found in this slot
+    unsent         events that the fleet has not been told yet
+    awake          a daemon is running
+    progress       of the state that is running
+    """
+
+    version: str | None = None
+    slot: str | None = None
+    unsent: int = 0
+    awake: bool = False
+    progress: Progress | None = None
+
+
+def read(journal: Journal | Reader, facts: Facts) -> Document:
+    """The status document of a journal. Raises JournalError."""
+    names = (PAUSED, NEXT_CHECK, RUNNING, PROBATION)
+    settings = {name: journal.settings.get(name) for name in names}
+    return describe(journal.load(), journal.events.latest(RECENT), settings, facts)
+
+
+def describe(record: Record | None, events: Sequence[Event], settings: Mapping[str, Any], facts: Facts) -> Document:
+    """The status document (schema Status of `openapi`) of the journal's record, its events (oldest first) and settings."""
+    latest = events[-1] if events else None
+    return {
+        "state": record.state.value if record else State.IDLE.value,
+        "since": latest["time"] if latest else None,
+        "running": _running(settings.get(RUNNING), facts),
+        "home": record.home.value if record else None,
+        "attempt": _attempt(record),
+        "progress": facts.progress.document() if facts.progress else None,
+        "cause": _failure(record, events),
+        "held": _held(events),
+        "check": _check(events),
+        "next_check": settings.get(NEXT_CHECK),
+        "paused": settings.get(PAUSED),
+        "probation": settings.get(PROBATION),
+        "unsent": facts.unsent,
+        "seq": latest["seq"] if latest else 0,
+        "awake": facts.awake,
+    }
+
+
+def ended(event: Event) -> bool:
+    """True for the event that brings an attempt, or a check that led to none, to its end."""
+    state, outcome = State(event["state"]), Outcome(event["outcome"])
+    return state is not State.IDLE and TABLE[state].get(outcome) is State.IDLE
+
+
+def failed(event: Event) -> bool:
+    """True for the event that tells why an attempt failed: a rollback that worked tells why it had to."""
+    return event.get("cause") is not None and event["outcome"] not in _NO_FAILURE
+
+
+def _running(known: Document | None, facts: Facts) -> Document:
+    if known and facts.slot in (None, known["slot"]):
+        return known
+    return {"version": facts.version, "slot": facts.slot, "release": None}
+
+
+def _attempt(record: Record | None) -> Document | None:
+    attempt = record.attempt if record else None
+    if attempt is None:
+        return None
+    target = attempt.target.value if attempt.target else None
+    return {
+        "id": attempt.id,
+        "kind": attempt.kind.value,
+        "version": attempt.version,
+        "campaign": attempt.campaign,
+        "target": target,
+    }
+
+
+def _failure(record: Record | None, events: Sequence[Event]) -> Document | None:
+    """Why the device rolls back now, else why the last attempt failed, unless a later one was committed."""
+    if record and record.cause:
+        return {**record.cause.to_dict(), "time": None}
+    for event in reversed(events):
+        if event["state"] == State.COMMIT and event["outcome"] == Outcome.DONE:
+            return None
+        if event["state"] != State.CHECK and failed(event):
+            return {**_cause(event), "time": event["time"]}
+    return None
+
+
+def _held(events: Sequence[Event]) -> Document | None:
+    """Why the last attempt waits: a pause, a window, an inhibitor."""
+    for event in reversed(events):
+        if event["state"] not in _NO_ATTEMPT:
+            return _cause(event) if event["outcome"] == Outcome.HELD else None
+    return None
+
+
+def _check(events: Sequence[Event]) -> Document | None:
+    """How the last check ended: result is an Outcome; reason and remedy are empty when a release was found."""
+    for event in reversed(events):
+        if event["state"] == State.CHECK:
+            cause = _cause(event)
+            told = {"reason": cause["what"], "remedy": cause["remedy"], "retry_at": cause["evidence"].get("retry_at")}
+            return {"time": event["time"], "result": event["outcome"], **told}
+    return None
+
+
+def _cause(event: Event) -> Document:
+    cause = event.get("cause") or {}
+    return {**{key: cause.get(key, "") for key in ("code", "what", "remedy", "who")}, "evidence": cause.get("evidence", {})}
