@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 
 class Who(str, Enum):
@@ -38,6 +39,22 @@ class Cause:
 
     def __str__(self) -> str:
         return f"{self.what}. {self.remedy}" if self.remedy else self.what
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data, as it stands in the journal and in reports."""
+        return {
+            "code": self.code,
+            "what": self.what,
+            "remedy": self.remedy,
+            "who": self.who.value,
+            "evidence": dict(self.evidence),
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Cause:
+        """The cause of `to_dict`; further keys are ignored. Raises KeyError, TypeError or ValueError when it is not one."""
+        code, what, remedy = (str(plain[key]) for key in ("code", "what", "remedy"))
+        return cls(code, what, remedy, Who(plain["who"]), {str(k): str(v) for k, v in dict(plain["evidence"]).items()})
 
 
 class OtadError(Exception):
