@@ -40,7 +40,7 @@ class SystemdHost:
                 log.error("unit %s did not start again: %s", unit, words)
 
     def sync(self) -> None:
-        """Flush every file system to its device, as sync(2) does."""
+        """Flush every file system to its device (see `man 2 sync`)."""
         os.sync()
 
     async def reboot(self) -> None:

@@ -21,10 +21,11 @@ from otad.statemachine import Attempt, Outcome, Record, Step
 
 @dataclass(frozen=True)
 class Hold:
-    """Why a release may not go on now: HELD keeps what was done, CANCELLED drops it."""
+    """Why a release may not go on now: HELD keeps what was done, CANCELLED drops it. `retry_after` in seconds, if known."""
 
     outcome: Outcome
     cause: Cause
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Orders(Protocol):
 class Offers(Protocol):
     """What the repository has for this device."""
 
-    async def best(self, booted: Slot, wanted: str | None) -> Attempt | Cause:
+    async def best(self, wanted: str | None) -> Attempt | Hold:
         """Refresh the metadata; an attempt at the best admitted release, or why there is none. Raises RetryLater, Rejected."""
 
     async def still(self, attempt: Attempt) -> Hold | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from otad.bootenv import Slot
-from otad.errors import Cause
+from otad.errors import Cause, OtadError, RetryLater
 
 
 class State(str, Enum):
@@ -195,11 +195,17 @@ class Record:
 
 @dataclass(frozen=True)
 class Step:
-    """How a state ended, and what it learnt: the attempt as it now stands, or the cause."""
+    """How a state ended, and what it learnt: the cause, the attempt as it now stands, seconds after which to look again."""
 
     outcome: Outcome
     cause: Cause | None = None
     attempt: Attempt | None = None
+    retry_after: float | None = None
+
+    @classmethod
+    def failed(cls, error: OtadError, outcome: Outcome = Outcome.FAILED) -> Step:
+        """The step of a state that `error` ended."""
+        return cls(outcome, error.cause, retry_after=error.retry_after if isinstance(error, RetryLater) else None)
 
 
 def advance(record: Record, step: Step) -> Record:

@@ -112,18 +112,14 @@ def test_a_cause_that_is_known_is_kept():
 def everything():
     """Memory x truth: 9 states and none, homes, targets, goals, both boot ids, counts; and every boot status."""
     slots = (A, B)
-    records = [None]
+    records: list[Record | None] = [None]
     for state, home, target, boot_id, boots in product(State, slots, (A, B, None), (NOW, BEFORE), (0, 3, 4)):
         holds = None if state in {State.IDLE, State.CHECK} else attempt(target)
         goals = slots if state is State.ROLLBACK else (None,)
         records += [Record(state, home, boot_id, boots, holds, goal) for goal in goals]
-    boots_ = [None] + [
-        BootStatus(booted, selected, on_trial, tries, fallback, failed)
-        for booted, selected, on_trial, tries, fallback, failed in product(
-            (A, B, None), slots, (True, False), (0, 1), (A, B, None), (A, B, None)
-        )
-    ]
-    return product(records, boots_, (None, 7))
+    values = product((A, B, None), slots, (True, False), (0, 1), (A, B, None), (A, B, None))
+    statuses = [None, *(BootStatus(*each) for each in values)]
+    return product(records, statuses, (None, 7))
 
 
 def test_over_the_whole_product():

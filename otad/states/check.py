@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from otad.errors import Cause, OtadError
+from otad.errors import OtadError
 from otad.ports import Ports
-from otad.statemachine import Outcome, Record, Step
+from otad.statemachine import Attempt, Outcome, Record, Step
 
 
 async def run(record: Record, ports: Ports) -> Step:
@@ -12,11 +12,11 @@ async def run(record: Record, ports: Ports) -> Step:
     if ports.refusal:
         return Step(Outcome.NOTHING, ports.refusal)
     try:
-        found = await ports.offers.best(record.home, ports.orders.wanted())
+        found = await ports.offers.best(ports.orders.wanted())
     except OtadError as error:
-        return Step(Outcome.FAILED, error.cause)
-    if isinstance(found, Cause):
-        if found.code != "paused":
-            ports.delivery.forget()  # a paused roll-out keeps what was fetched for it, nothing else does
-        return Step(Outcome.NOTHING, found)
-    return Step(Outcome.ADMITTED, attempt=found)
+        return Step.failed(error)
+    if isinstance(found, Attempt):
+        return Step(Outcome.ADMITTED, attempt=found)
+    if found.outcome is not Outcome.HELD:
+        ports.delivery.forget()  # a pause keeps what was fetched, nothing else does
+    return Step(Outcome.NOTHING, found.cause, retry_after=found.retry_after)

@@ -23,7 +23,7 @@ async def run(record: Record, ports: Ports) -> Step:
         elif status.trial:
             ports.boot.confirm()
     except OtadError as error:
-        return Step(Outcome.FAILED, error.cause)
+        return Step.failed(error)
     ports.generations.collect()
     ports.delivery.forget()
     return Step(Outcome.DONE)

@@ -18,7 +18,7 @@ async def run(record: Record, ports: Ports) -> Step:
     try:
         await ports.delivery.fetch(attempt, await ports.offers.release(attempt))
     except (Rejected, Corrupt) as error:
-        return Step(Outcome.REJECTED, error.cause)
+        return Step.failed(error, Outcome.REJECTED)
     except OtadError as error:
-        return Step(Outcome.FAILED, error.cause)
+        return Step.failed(error)
     return Step(Outcome.DONE)

@@ -16,12 +16,12 @@ async def run(record: Record, ports: Ports) -> Step:
     try:
         hold = await ports.offers.still(attempt)
         if hold:
-            return Step(hold.outcome, hold.cause)
+            return Step(hold.outcome, hold.cause, retry_after=hold.retry_after)
         return await _write(attempt, await ports.offers.release(attempt), ports)
     except (Rejected, Corrupt) as error:
-        return Step(Outcome.REJECTED, error.cause)
+        return Step.failed(error, Outcome.REJECTED)
     except OtadError as error:
-        return Step(Outcome.FAILED, error.cause)
+        return Step.failed(error)
 
 
 async def _write(attempt: Attempt, release: Release, ports: Ports) -> Step:

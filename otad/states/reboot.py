@@ -18,7 +18,7 @@ async def run(record: Record, ports: Ports) -> Step:
         if not _armed(ports.boot.status(), target):
             hold = await ports.offers.still(attempt)
             if hold:
-                return Step(hold.outcome, hold.cause)
+                return Step(hold.outcome, hold.cause, retry_after=hold.retry_after)
             await ports.witness.say(TELL_SECONDS)
         await ports.host.stop()
         ports.host.sync()
@@ -28,7 +28,7 @@ async def run(record: Record, ports: Ports) -> Step:
             ports.boot.arm(target)
         await ports.host.reboot()
     except OtadError as error:
-        return Step(Outcome.FAILED, error.cause)
+        return Step.failed(error)
     return Step(Outcome.BOOT)
 
 

@@ -21,7 +21,7 @@ async def run(record: Record, ports: Ports) -> Step:
         ports.host.sync()
         await ports.host.reboot()
     except OtadError as error:
-        return Step(Outcome.FAILED, error.cause)
+        return Step.failed(error)
     return Step(Outcome.BOOT, cause)
 
 

@@ -17,5 +17,5 @@ async def run(record: Record, ports: Ports) -> Step:
             await ports.host.start()
         cause = await ports.health.examine(attempt)
     except OtadError as error:
-        return Step(Outcome.FAILED, error.cause)
+        return Step.failed(error)
     return Step(Outcome.FAILED, cause) if cause else Step(Outcome.DONE)

@@ -16,40 +16,53 @@ async def run(record: Record, ports: Ports) -> Step:
     try:
         if attempt.target:
             _environment(ports, attempt.target)
+        if attempt.kind is Kind.REVERT:
+            return _revert(attempt, ports)
         if attempt.generation is not None:
-            return await _present(attempt, ports)
+            return await _staged(attempt, attempt.the_target, ports)
         release = await ports.offers.release(attempt)
         if attempt.target and release.system:
             ports.slots.guard(attempt.target, ports.boot.status(), release.system.disk)
         await ports.delivery.prove(attempt, release)
     except Corrupt as error:
-        return Step(Outcome.FAILED if attempt.refetched else Outcome.CORRUPT, error.cause)
+        return Step.failed(error, Outcome.FAILED if attempt.refetched else Outcome.CORRUPT)
     except Rejected as error:
-        return Step(Outcome.REJECTED, error.cause)
+        return Step.failed(error, Outcome.REJECTED)
     except OtadError as error:
-        return Step(Outcome.FAILED, error.cause)
+        return Step.failed(error)
     return Step(Outcome.DONE)
 
 
-async def _present(attempt: Attempt, ports: Ports) -> Step:
-    """A generation that exists already: the target slot, or the running one, must still be what was installed."""
-    generation = ports.generations.number(attempt.the_generation)
+def _revert(attempt: Attempt, ports: Ports) -> Step:
+    """Going back needs no download: the other slot is known good, or the previous applications are still here."""
     if attempt.target is None:
-        return Step(Outcome.LIVE) if generation else _gone(attempt, "it is no longer on this device")
-    ports.slots.guard(attempt.target, ports.boot.status(), 0)
-    if generation and generation.system and await ports.slots.holds(attempt.target, generation.system):
+        if ports.generations.number(attempt.the_generation):
+            return Step(Outcome.LIVE)
+    else:
+        status = ports.boot.status()
+        ports.slots.guard(attempt.target, status, 0)
+        if status.fallback is attempt.target:
+            return Step(Outcome.STAGED)
+    raise Rejected(
+        "nothing-to-revert-to",
+        f"release {attempt.version} is no longer whole on this device",
+        "Install one with `otactl install VERSION`; `otactl history` lists those that ran here",
+    )
+
+
+async def _staged(attempt: Attempt, target: Slot, ports: Ports) -> Step:
+    """The target slot had this release already (held before arming, or sent back to): it must still be what was installed."""
+    ports.slots.guard(target, ports.boot.status(), 0)
+    generation = ports.generations.number(attempt.the_generation)
+    if generation and generation.system and await ports.slots.holds(target, generation.system):
         return Step(Outcome.STAGED)
-    ports.generations.unpoint(attempt.target)
-    return _gone(attempt, f"slot {attempt.target.value} does not hold it any more as it was installed")
-
-
-def _gone(attempt: Attempt, why: str) -> Step:
-    """What was here is not: an update fetches it again, a revert has nowhere to fetch it from."""
-    what = f"release {attempt.version} cannot be taken as it stands: {why}"
-    if attempt.kind is Kind.REVERT:
-        remedy = "Install a release with `otactl install VERSION`; `otactl history` lists those that ran here"
-        return Step(Outcome.REJECTED, Cause("slot-changed", what, remedy))
-    cause = Cause("slot-changed", what, "Nothing to do: it is fetched again", Who.NOBODY)
+    ports.generations.unpoint(target)
+    cause = Cause(
+        "slot-changed",
+        f"slot {target.value} does not hold release {attempt.version} any more as it was installed",
+        "Nothing to do: it is fetched again",
+        Who.NOBODY,
+    )
     return Step(Outcome.CORRUPT, cause, replace(attempt, generation=None))
 
 

@@ -1,0 +1,126 @@
+"""The book: each transition as it is kept and told. The Book of the loop.
+
+Rules:
+ 1. The record, the event and what was learnt about the release are one transaction.
+ 2. A release that ran on trial and came back is refused for the rest of its campaign; one that could not be installed is tried
+    again, within the bounds of [attempts]; a link that fails says nothing about the release.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from ulid import ULID
+
+from otad.config import Attempts
+from otad.formats.event import Event
+from otad.journal import Journal, Tries
+from otad.orders import Orders
+from otad.resume import BootClass, Resumed
+from otad.running import Running
+from otad.statemachine import Kind, Outcome, Record, State, Step
+
+COMMITTED = "committed"  # setting: the campaign and the release (SHA-256) that were committed last
+_LINK = {State.CHECK, State.DOWNLOAD}  # a FAILED here is about the link
+
+
+class TransitionBook:
+    """Book over the journal. `told` is called after each turn: the outbox and those who watch wake up."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        orders: Orders,
+        limits: Attempts,
+        device: str,
+        running: Callable[[], Running],
+        told: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self._orders = orders
+        self._limits = limits
+        self._device = device
+        self._running = running
+        self._told = told
+        self._began = time.monotonic()
+
+    def turn(self, before: Record, step: Step, after: Record) -> None:
+        """Keep a transition."""
+        tries = self._learnt(before, step, after)
+        self._journal.transition(after, self._event(before, step), tries=tries)
+        self._began = time.monotonic()
+        if before.state is State.COMMIT and after.state is State.IDLE:
+            attempt = before.the_attempt
+            self._journal.settings.put(COMMITTED, {"campaign": attempt.campaign, "release": attempt.release})
+            self._journal.migrate()  # not before: a trial that fails is read by the older otad
+        self._orders.turned(before, step, after, tries.next_try if tries else None)
+        self._told()
+
+    def opened(self, before: Record | None, resumed: Resumed, kind: BootClass) -> None:
+        """Keep what a boot (or a restart) means: the record as it goes on, and the release that fell back."""
+        after = resumed.record
+        tries = None
+        if after.state is State.ROLLBACK and (before is None or before.state is not State.ROLLBACK):
+            step = Step(Outcome.FAILED, after.cause)
+            fell = kind in {BootClass.FELL, BootClass.TRIAL}
+            tries = self._tries(after, step, final=fell)
+        self._journal.transition(after, tries=tries)
+
+    def _learnt(self, before: Record, step: Step, after: Record) -> Tries | None:
+        """What this transition says about the release."""
+        if after.state is State.ROLLBACK and before.state is not State.ROLLBACK:
+            final = step.outcome is Outcome.TAMPERED or before.state in {State.VALIDATE, State.COMMIT}
+            return self._tries(before, step, final=final)
+        if step.outcome is Outcome.REVERT:
+            undone = self._journal.settings.get(COMMITTED) or {}
+            known = self._journal.attempts.of(undone.get("campaign", ""), undone.get("release", ""))
+            return known.rejected(step.cause)  # else the next check would bring it straight back
+        if step.outcome is Outcome.REJECTED:
+            return self._tries(before, step, final=True)
+        if step.outcome is Outcome.FAILED and before.state not in _LINK and before.state is not State.ROLLBACK:
+            return self._tries(before, step, final=False)
+        return None
+
+    def _tries(self, record: Record, step: Step, *, final: bool) -> Tries | None:
+        attempt = record.attempt
+        if attempt is None or attempt.kind is Kind.REVERT:
+            return None
+        known = self._journal.attempts.of(attempt.campaign, attempt.release)
+        if final:
+            return known.rejected(step.cause)
+        return known.failed(step.cause, _now(), self._limits.limit, self._limits.backoff)
+
+    def _event(self, before: Record, step: Step) -> Event:
+        attempt = step.attempt or before.attempt
+        running = self._running()
+        event = Event(
+            id=str(ULID()),
+            device=self._device,
+            boot=before.boot_id,
+            time=_now(),
+            state=before.state.value,
+            outcome=step.outcome.value,
+            running=running.version,
+            booted=running.slot.value if running.slot else "",
+            cause=step.cause or (before.cause if before.state is State.ROLLBACK else None),
+            durations={"state": round(time.monotonic() - self._began, 3)},
+        )
+        if attempt is None:
+            return event
+        target = attempt.target.value if attempt.target else ""
+        return replace(
+            event,
+            attempt=attempt.id,
+            kind=attempt.kind.value,
+            campaign=attempt.campaign,
+            release=attempt.release,
+            version=attempt.version,
+            slot=target,
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -1,0 +1,82 @@
+"""The monitor: what can be watched of a running daemon. Progress, findings, and everybody who follows the events.
+
+Rules:
+ 1. Followers read the journal themselves from where they are; what is broadcast is only that something changed.
+ 2. Progress is broadcast at most every `PACE` seconds, and always when a step is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from otad.control.history import attempts
+from otad.control.progress import Progress, sample
+from otad.control.status import RECENT, SETTINGS, Facts, describe
+from otad.health import Finding
+from otad.journal import Journal
+from otad.report.outbox import owed
+from otad.statemachine import Record
+
+PACE = 0.25
+_HISTORY_EVENTS = 5000
+
+
+class Monitor:
+    """What desk and server show. All methods belong to the event loop's thread."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._progress: Progress | None = None
+        self._findings: dict[str, Finding] = {}
+        self._changed = asyncio.Event()
+        self._shown = 0.0
+
+    def advance(self, step: str, done: int, total: int) -> None:
+        """`done` of `total` bytes of `step` are done."""
+        now = time.monotonic()
+        self._progress = sample(self._progress, step, done, total, now)
+        if done >= total or now - self._shown >= PACE:
+            self._shown = now
+            self._stir()
+
+    def found(self, finding: Finding) -> None:
+        """A health check has spoken."""
+        self._findings[finding.name] = finding
+
+    def turned(self) -> None:
+        """A transition is over: its progress is history, its event is in the journal."""
+        self._progress = None
+        self._stir()
+
+    def status(self, record: Record) -> dict[str, Any]:
+        """The status document."""
+        journal = self._journal
+        settings = {name: journal.settings.get(name) for name in SETTINGS}
+        facts = Facts(unsent=owed(journal.connection), awake=True, progress=self._progress)
+        return describe(record, journal.events.latest(RECENT), settings, facts)
+
+    def health(self) -> dict[str, Any]:
+        """The last finding of each check."""
+        return {"checks": [finding.document() for finding in self._findings.values()]}
+
+    def history(self, limit: int) -> list[dict[str, Any]]:
+        """Past attempts, newest first."""
+        return attempts(self._journal.events.latest(_HISTORY_EVENTS))[:limit]
+
+    async def follow(self, after: int) -> AsyncIterator[dict[str, Any]]:
+        """Stored events after sequence number `after`, then new ones as they come, with progress in between."""
+        while True:
+            changed = self._changed
+            for event in self._journal.events.page(after):
+                after = event["seq"]
+                yield event
+            if self._progress:
+                yield self._progress.document()
+            await changed.wait()
+
+    def _stir(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
