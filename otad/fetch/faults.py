@@ -3,7 +3,8 @@
 Rules:
  1. `explain` takes what aiohttp, ssl and sockets raise (`NETWORK`); `refuse` takes an HTTP status that is not wanted.
  2. All of it is RetryLater: a link or a server says nothing about whether a release is good.
- 3. A server's own time is trusted for waiting: Retry-After with a date is counted from the answer's Date, because this
+ 3. Who must act decides: a cause for NOBODY is worth another try at once (retry.py), any other waits for the next check.
+ 4. A server's own time is trusted for waiting: Retry-After with a date is counted from the answer's Date, because this
     device's clock may be wrong.
 """
 
@@ -21,7 +22,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from otad.errors import OtadError, RetryLater, Who
+from otad.errors import RetryLater, Who
 
 NETWORK = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 """What a request may raise. Catch these around the network only: a full disk is an OSError too."""
@@ -63,14 +64,15 @@ _TLS_NAME = _Words(
 _TLS_OTHER = _Words(
     "tls-failed",
     "no secure connection to {host}: {detail}",
-    "Check that the server offers TLS 1.2 or later, and what stands between it and this device",
-    Who.INTEGRATOR,
+    "It is tried again; if it lasts, check that the server offers TLS 1.2 or later, and what stands between it and us",
 )
 # OpenSSL's X509_V_ERR_* (include/openssl/x509_vfy.h), as ssl.SSLCertVerificationError.verify_code
 _TLS = {9: _TLS_NOT_YET, 10: _TLS_EXPIRED, 62: _TLS_NAME, 64: _TLS_NAME} | dict.fromkeys((2, 18, 19, 20, 21), _TLS_CA)
 
 _DNS = _Words(
-    "dns-failed", "the name in {host} cannot be resolved: {detail}", "Check the link and the DNS servers (resolvectl)", Who.FIELD
+    "dns-failed",
+    "the name in {host} cannot be resolved: {detail}",
+    "It is tried again; if it lasts, check link and DNS (resolvectl)",
 )
 _REDIRECT = _Words(
     "redirect-refused",
@@ -81,9 +83,13 @@ _REDIRECT = _Words(
 _URL = _Words("url-invalid", "{url} cannot be asked for: {detail}", "Correct repository.url", Who.FIELD)
 _TIMEOUT = _Words("timeout", "{host} does not answer in time")
 _REFUSED = _Words(
-    "connection-refused", "{host} refuses the connection", "Check repository.url, and that the server runs", Who.INTEGRATOR
+    "connection-refused",
+    "{host} refuses the connection",
+    "It is tried again; if it lasts, check repository.url and that the server runs",
 )
-_UNREACHABLE = _Words("link-down", "{host} cannot be reached: {detail}", "Check the device's link; it is tried again by itself")
+_UNREACHABLE = _Words(
+    "link-down", "{host} cannot be reached: {detail}", "It is tried again; if it lasts, check the device's link"
+)
 _LOST = _Words("connection-lost", "the connection to {host} broke off: {detail}")
 _OTHER = _Words("link-failed", "{url} cannot be fetched: {detail}")
 
@@ -114,15 +120,13 @@ _BY_STATUS = {404: _ABSENT, 410: _ABSENT, 408: _BUSY, 425: _BUSY, 429: _BUSY} | 
 _SERVER_ERROR = 500  # and above: RFC 9110, section 15.6
 
 
-def explain(error: BaseException, url: str) -> OtadError:
-    """The RetryLater for `error`, one of NETWORK, raised while `url` was asked for. An OtadError comes back as it is."""
-    if isinstance(error, OtadError):
-        return error
+def explain(error: BaseException, url: str) -> RetryLater:
+    """The RetryLater for `error`, one of NETWORK, raised while `url` was asked for."""
     detail = _detail(error)
     return _said(_words(error), url, {"error": detail}, detail=detail)
 
 
-def refuse(status: int, headers: Mapping[str, str], url: str) -> OtadError:
+def refuse(status: int, headers: Mapping[str, str], url: str) -> RetryLater:
     """The RetryLater for an answer with `status` that was not asked for, with the server's Retry-After in seconds."""
     wait = retry_after(headers)
     asked = f", asks to come back in {wait:.0f} s" if wait is not None else ""

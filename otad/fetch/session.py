@@ -20,7 +20,7 @@ from otad.errors import OtadError, RetryLater, Who
 NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME (OpenSSL, include/openssl/x509_vfy.h); Python's ssl has no name for it."""
 
-_READ_BUFFER = 512 * 1024  # bytes that aiohttp holds before it stops reading from the socket (at twice that)
+_READ_BUFFER = 256 * 1024  # bytes; aiohttp stops reading at twice that, and drops what is unread when the connection breaks
 
 
 def open_session(repository: Repository, *, dates: bool, timeout: float, agent: str) -> aiohttp.ClientSession:
