@@ -244,6 +244,29 @@ def load(path: Path = DEFAULT) -> Config:
         raise _explain(error, origin, path) from error
 
 
+class Needs(Section):
+    """What marking a boot as proven needs."""
+
+    paths: Paths = Paths()
+    slots: Slots = Slots()
+    boot: Boot = Boot()
+
+
+def salvage(path: Path = DEFAULT) -> Needs:
+    """The tables that the boot environment needs, from a file that may be broken elsewhere; the defaults where they are."""
+    try:
+        plain = _read(path)
+    except ConfigError:
+        return Needs()
+    found: dict[str, Any] = {}
+    for name in Needs.model_fields:
+        try:
+            found |= Needs.model_validate({name: plain[name]}).model_dump(include={name}) if name in plain else {}
+        except ValidationError:
+            continue  # `load` says what is wrong with it
+    return Needs.model_validate(found)
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))

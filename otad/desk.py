@@ -66,7 +66,7 @@ class Counter:
         return Reply(exit_, cause.what if cause else step.outcome.value, cause.remedy if cause else "")
 
     def _pause(self, by: str) -> Reply:
-        already = self.journal.settings.paused
+        already = self.journal.settings.paused()
         if already:
             return Reply(Exit.NOTHING, f"updates are paused already, by {already.by}", "`otactl resume` ends it")
         self.journal.settings.put_paused(Pause(by, datetime.now(timezone.utc)))
@@ -79,7 +79,7 @@ class Counter:
         return Reply(Exit.DONE, "updates are paused on this device", "`otactl resume` goes on")
 
     def _resume(self) -> Reply:
-        if not self.journal.settings.paused:
+        if not self.journal.settings.paused():
             return Reply(Exit.NOTHING, "updates are not paused here")
         self.journal.settings.put_paused(None)
         self.orders.stir()

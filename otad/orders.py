@@ -84,7 +84,7 @@ class Orders:
 
     def paused(self) -> Cause | None:
         """Who paused updates here."""
-        pause = self._journal.settings.paused
+        pause = self._journal.settings.paused()
         if pause is None:
             return None
         since = pause.since.astimezone().strftime("%Y-%m-%d %H:%M")

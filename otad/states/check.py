@@ -7,7 +7,7 @@ from otad.ports import Ports
 from otad.statemachine import Attempt, Outcome, Record, Step
 
 
-async def run(record: Record, ports: Ports) -> Step:
+async def run(_: Record, ports: Ports) -> Step:
     """ADMITTED with the attempt; NOTHING with the reason; FAILED when the repository cannot be believed or reached."""
     if ports.refusal:
         return Step(Outcome.NOTHING, ports.refusal)

@@ -1,0 +1,47 @@
+"""The boot facts as this boot found them, in `<run>/boot.json` (tmpfs): before otad, or anybody, wrote the environment.
+
+Rules:
+ 1. Written once per boot, by the first start of the daemon; later starts read it.
+ 2. A stable boot is proven as soon as otad runs: nothing that can go wrong later (settings, journal) may count against it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from otad.bootenv import BootEnvironment, BootStatus, Slot
+from otad.resume import BootClass, classify
+
+
+def prove(boot: BootEnvironment, run: Path, boot_id: str) -> tuple[BootStatus, BootStatus]:
+    """Note this boot's facts, and clear the counts of a stable one. The status as found, and as it is now.
+
+    Raises BootEnvironmentError when the environment cannot be read or written, OSError when `run` cannot be written.
+    """
+    status = boot.status()
+    found = _found(run / "boot.json", boot_id, status)
+    if classify(status) is BootClass.STABLE and (status.unproven or status.tries):
+        boot.proven()
+        status = boot.status()
+    return found, status
+
+
+def _found(file: Path, boot_id: str, status: BootStatus) -> BootStatus:
+    try:
+        kept = json.loads(file.read_text())
+        if kept.pop("boot_id") == boot_id:
+            return _parse(kept)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass  # the first start in this boot, or one that was cut while it wrote: what is read now is what was found
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".new")
+    fresh.write_text(json.dumps({"boot_id": boot_id, **asdict(status)}))
+    fresh.replace(file)
+    return status
+
+
+def _parse(kept: dict[str, object]) -> BootStatus:
+    slots = {name: Slot(kept[name]) if kept[name] else None for name in ("booted", "fallback", "failed")}
+    return BootStatus(**{**kept, **slots, "selected": Slot(kept["selected"])})  # type: ignore[arg-type]  # checked by Slot()
