@@ -309,6 +309,7 @@ class TestBlockDevices:
         with disks.b.open("rb") as cached, (tmp_path / "slot-b").open("r+b") as medium:  # the last close would drop the cache
             cached.read()
             medium.write(bytes(4096))
+            medium.flush()
             os.fsync(medium.fileno())
             assert disks.slots.digest(B, SIZE) != before
 
