@@ -46,6 +46,8 @@ def examine(connection: Connection) -> str | None:
     found = "; ".join(str(row[0]) for row in connection.rows("PRAGMA quick_check(3)"))
     if found != "ok":
         return found
+    if version(connection) < 1:
+        return "it has tables but no schema version"
     for table, columns in _NEEDED.items():
         connection.rows(f"SELECT {columns} FROM {table} LIMIT 1")  # noqa: S608  # both are constants above
     return None
