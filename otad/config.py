@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -33,6 +34,12 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _secure(url: str, development: bool) -> bool:
+    """https, or plain http to this very machine while developing."""
+    scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
+    return scheme == "https" or (development and scheme == "http" and host in {"127.0.0.1", "localhost", "::1"})
+
+
 class Repository(Section):
     """Where releases come from.
 
@@ -47,9 +54,8 @@ class Repository(Section):
     development: bool = False
 
     @model_validator(mode="after")
-    def _secure(self) -> Repository:
-        local = self.url.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
-        if not self.url.startswith("https://") and not (local and self.development):
+    def _url_secure(self) -> Repository:
+        if not _secure(self.url, self.development):
             raise ValueError("url must be https (plain http only to loopback, with development = true)")
         return self
 
@@ -223,6 +229,12 @@ class Config(Section):
     health: Health = Health()
     report: Report = Report()
     daemon: Daemon = Daemon()
+
+    @model_validator(mode="after")
+    def _reports_secure(self) -> Config:
+        if self.report.url is not None and not _secure(self.report.url, self.repository.development):
+            raise ValueError("report.url must be https (plain http only to loopback, with repository.development = true)")
+        return self
 
 
 class ConfigError(OtadError):
