@@ -8,6 +8,7 @@ from itertools import pairwise
 from pydantic import Field, RootModel, field_validator
 
 MILLION = 10**6
+LONGEST = 10**9  # seconds, 31 years: no curve needs more, and times made from one stay within the calendar
 
 
 class Curve(RootModel[tuple[tuple[int, int], ...]]):
@@ -20,8 +21,8 @@ class Curve(RootModel[tuple[tuple[int, int], ...]]):
     def _rises(cls, points: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
         if any(not 0 <= ppm <= MILLION for _, ppm in points):
             raise ValueError("ppm must be between 0 and 1000000")
-        if any(seconds < 0 for seconds, _ in points):
-            raise ValueError("seconds must not be negative")
+        if any(not 0 <= seconds <= LONGEST for seconds, _ in points):
+            raise ValueError(f"seconds must be between 0 and {LONGEST}")
         if any(b[0] <= a[0] for a, b in pairwise(points)):
             raise ValueError("seconds must rise from point to point")
         if any(b[1] < a[1] for a, b in pairwise(points)):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from otad.formats import Model, Name, SemVer
 from otad.formats.curve import Curve, Match
@@ -18,7 +16,7 @@ class Opening(Model):
     free    devices that the pace does not hold (for instance ring=test); None: nobody is free
     """
 
-    opened: datetime
+    opened: AwareDatetime
     curve: Curve
     free: Match | None = None
 
