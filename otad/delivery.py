@@ -90,7 +90,7 @@ class CachedDelivery:
             if payload.kind not in self._handlers:
                 raise Rejected(
                     "payload-unknown",
-                    f"release {release.version} brings {payload.name}: this otad installs no payload of kind {payload.kind.value}",
+                    f"{payload.name} of release {release.version} is of the kind {payload.kind.value}, which this otad cannot install",
                     "Publish it for devices with a newer otad (min_version)",
                     who=Who.INTEGRATOR,
                 )
