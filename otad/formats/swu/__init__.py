@@ -9,17 +9,28 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
 from otad.formats.swu import cpio
-from otad.formats.swu.description import TARGET, Description, Image, describe, parse
+from otad.formats.swu.description import SET, TARGET, Description, Image, describe, parse
 
-__all__ = ["TARGET", "Description", "Image", "describe", "head", "pack", "parse"]
+__all__ = ["SET", "TARGET", "Description", "Head", "Image", "alone", "describe", "head", "pack", "parse"]
 
 DESCRIPTION = "sw-description"
 SIGNATURE = "sw-description.sig"
 LARGEST_HEAD = 1 << 20  # bytes of sw-description or of its signature; a real one has 1 to 10 kB
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands first in a bundle: sw-description, its signature, and name and bytes of the entry that follows."""
+
+    description: bytes
+    signature: bytes
+    entry: str
+    length: int
 
 
 def pack(description: str, signature: bytes, images: Sequence[tuple[str, BinaryIO, int]], out: BinaryIO) -> None:
@@ -29,11 +40,24 @@ def pack(description: str, signature: bytes, images: Sequence[tuple[str, BinaryI
     its length or larger than 4 GiB.
     """
     text = description.encode()
-    first = [(DESCRIPTION, BytesIO(text), len(text)), (SIGNATURE, BytesIO(signature), len(signature))]
-    cpio.write([*first, *images], out)
+    cpio.write([_entry(DESCRIPTION, text), _entry(SIGNATURE, signature), *images], out)
 
 
-def head(pieces: Iterable[bytes]) -> tuple[bytes, bytes]:
-    """sw-description and its signature, from the beginning of a bundle. Raises Rejected("bundle-malformed")."""
-    description, signature = cpio.read_head(pieces, (DESCRIPTION, SIGNATURE), LARGEST_HEAD)
-    return description, signature
+def alone(head: Head) -> bytes:
+    """An archive of sw-description and signature alone, as they came: enough for SWUpdate to judge them."""
+    out = BytesIO()
+    cpio.write([_entry(DESCRIPTION, head.description), _entry(SIGNATURE, head.signature)], out)
+    return out.getvalue()
+
+
+def head(pieces: Iterable[bytes]) -> Head:
+    """What stands first in a bundle, taking no more of `pieces` than that. Raises Rejected("bundle-malformed")."""
+    stream = cpio.Stream(pieces)
+    description = cpio.read(stream, DESCRIPTION, LARGEST_HEAD)
+    signature = cpio.read(stream, SIGNATURE, LARGEST_HEAD)
+    entry, length = cpio.read_header(stream)
+    return Head(description, signature, entry, length)
+
+
+def _entry(name: str, data: bytes) -> tuple[str, BinaryIO, int]:
+    return name, BytesIO(data), len(data)

@@ -12,7 +12,7 @@ The header is 6 + 13 * 8 characters, all numbers 8 hex digits; name and data are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import BinaryIO
 
 from otad.errors import Rejected, Who
@@ -64,41 +64,15 @@ def write(entries: Iterable[tuple[str, BinaryIO, int]], out: BinaryIO) -> None:
     out.write(b"\0" * (-written % BLOCK))
 
 
-def read_head(pieces: Iterable[bytes], names: tuple[str, ...], most: int) -> list[bytes]:
-    """The data of the first entries, which must be `names` in that order, each of at most `most` bytes.
+class Stream:
+    """Takes exact counts of bytes from pieces of any size, and no piece more than it needs."""
 
-    Takes from `pieces` only what it needs. Raises Rejected when the archive begins otherwise.
-    """
-    stream = _Stream(iter(pieces))
-    return [_entry(stream, name, most) for name in names]
-
-
-def _entry(stream: _Stream, name: str, most: int) -> bytes:
-    head = stream.take(HEADER, name)
-    if head[:6] not in MAGIC:
-        raise _not_a_bundle(f"no cpio header where {name} should begin")
-    try:
-        length, namesize = int(head[54:62], 16), int(head[94:102], 16)
-    except ValueError as error:
-        raise _not_a_bundle(f"the cpio header of {name} is damaged") from error
-    if not 0 < namesize <= BLOCK:
-        raise _not_a_bundle(f"the cpio header of {name} has a name of {namesize} bytes")
-    found = stream.take(namesize + len(_pad(HEADER + namesize)), name)[: namesize - 1].decode("utf-8", "replace")
-    if found != name:
-        raise _not_a_bundle(f"it holds {found!r} where {name} must be")
-    if length > most:
-        raise _not_a_bundle(f"its {name} has {length} bytes; {most} are allowed")
-    return stream.take(length + len(_pad(length)), name)[:length]
-
-
-class _Stream:
-    """Takes exact counts of bytes from pieces of any size."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
         self._held = b""
 
     def take(self, count: int, name: str) -> bytes:
+        """The next `count` bytes. Raises Rejected when the archive ends before; `name` is what they belong to."""
         while len(self._held) < count:
             piece = next(self._pieces, None)
             if piece is None:
@@ -106,6 +80,29 @@ class _Stream:
             self._held += piece
         taken, self._held = self._held[:count], self._held[count:]
         return taken
+
+
+def read_header(stream: Stream, expected: str = "an entry") -> tuple[str, int]:
+    """Name and bytes of the next entry. Raises Rejected when there is no header; `expected` names it in the message."""
+    head = stream.take(HEADER, expected)
+    try:
+        length, namesize = int(head[54:62], 16), int(head[94:102], 16)
+    except ValueError:
+        length = namesize = 0
+    if head[:6] not in MAGIC or not 0 < namesize <= BLOCK:
+        raise _not_a_bundle(f"no cpio header where {expected} should begin")
+    name = stream.take(namesize + len(_pad(HEADER + namesize)), expected)[: namesize - 1]
+    return name.decode("utf-8", "replace"), length
+
+
+def read(stream: Stream, name: str, most: int) -> bytes:
+    """The data of the next entry, which must be `name` and have at most `most` bytes. Raises Rejected when it is otherwise."""
+    found, length = read_header(stream, name)
+    if found != name:
+        raise _not_a_bundle(f"it holds {found!r} where {name} must be")
+    if length > most:
+        raise _not_a_bundle(f"its {name} has {length} bytes; {most} are allowed")
+    return stream.take(length + len(_pad(length)), name)[:length]
 
 
 def _pad(length: int) -> bytes:

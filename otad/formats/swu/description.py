@@ -50,7 +50,7 @@ class Image:
 class Description:
     """What SWUpdate would do on one board for one slot.
 
-    revisions  of the hardware that it accepts: literals, or "#RE:" and a POSIX extended regular expression
+    revisions  of this board that it accepts: literals, or "#RE:" and a POSIX extended regular expression; empty: another board's
     sections   those beside images that act: of `SECTIONS`
     """
 
@@ -142,14 +142,18 @@ def _group(parent: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any
 
 
 def _strings(value: Any, name: str) -> Sequence[str]:
+    if value is None:
+        return ()
     if not isinstance(value, (list, tuple)) or not all(isinstance(entry, str) for entry in value):
-        raise _unreadable(f"{name} is missing for this board, or not a list of strings")
+        raise _unreadable(f"{name} is not a list of strings")
     return value
 
 
 def _entries(value: Any) -> Sequence[Mapping[str, Any]]:
+    if value is None:
+        return ()
     if not isinstance(value, (list, tuple)) or not all(isinstance(entry, Mapping) for entry in value):
-        raise _unreadable("images are missing for this board and slot, or not a list of groups")
+        raise _unreadable("images is not a list of groups")
     return value
 
 

@@ -1,0 +1,83 @@
+"""What an install needs: two slot files, a cache, and the handler that drives the real SWUpdate, confined."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import zstandard
+
+from otad.bootenv import Slot
+from otad.config import Paths, Slots, Swupdate
+from otad.encoding import Decoder, Source
+from otad.formats.encodings import Encoding
+from otad.formats.release import Payload, PayloadKind
+from otad.payload.swupdate import SwupdateHandler
+from otad.slots import Slots as SlotStore
+from tests.support.bundles import Signer
+
+IMAGE = random.Random(7).randbytes(3 << 20)
+SIZE = 4 << 20
+OLD = b"old system".ljust(SIZE, b".")
+
+
+@dataclass
+class Plain:
+    type: str = "plain"
+
+    def refuses(self, encoding: Encoding) -> str | None:
+        return None
+
+    def stream(self, blob: Path) -> Iterator[bytes]:
+        with blob.open("rb") as file:
+            yield from iter(lambda: file.read(1 << 16), b"")
+
+
+@dataclass
+class Zstd(Plain):
+    type: str = "zstd"
+
+    def stream(self, blob: Path) -> Iterator[bytes]:
+        with blob.open("rb") as file:
+            yield from zstandard.ZstdDecompressor().read_to_iter(file)
+
+
+@dataclass
+class Board:
+    """Everything lies in `folder`. `settings` may be replaced before `handler` is called."""
+
+    folder: Path
+    signer: Signer
+    settings: Swupdate
+    readback: bool = True
+    progress: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def slots(self) -> SlotStore:
+        return SlotStore(Slots(a=self.folder / "slot-a", b=self.folder / "slot-b"), self.paths)
+
+    @property
+    def paths(self) -> Paths:
+        return Paths(data=self.folder / "data", run=self.folder / "run")
+
+    @property
+    def handler(self) -> SwupdateHandler:
+        return SwupdateHandler(self.settings, self.slots, self.paths.run, self.folder / "hwrevision", readback=self.readback)
+
+    def read(self, slot: Slot) -> bytes:
+        return self.slots.device(slot).read_bytes()
+
+    def offer(self, bundle: bytes, *, zstd: bool = False, disk: int = len(IMAGE)) -> tuple[Payload, Source]:
+        """The bundle as it lies in the cache."""
+        sha256 = hashlib.sha256(bundle).hexdigest()
+        blob = self.folder / "blob"
+        blob.write_bytes(zstandard.compress(bundle) if zstd else bundle)
+        decoder: Decoder = Zstd() if zstd else Plain()
+        payload = Payload(kind=PayloadKind.SYSTEM, name="system", sha256=sha256, length=len(bundle), disk=disk)
+        return payload, Source(blob, decoder, sha256, len(bundle))
+
+    def tell(self, done: int, total: int) -> None:
+        self.progress.append((done, total))
