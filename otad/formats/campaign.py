@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import Enum
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from otad.formats import Document, Model, Name, SemVer, Sha256
 from otad.formats.curve import Curve, Match
@@ -33,7 +32,8 @@ class Campaign(Model):
     """One roll-out of one release in one channel.
 
     sha256   of the release document
-    started  when `curve` begins (aware, UTC)
+    started  when `curve` begins (aware, UTC); a pause moves it on by its length, so that no pace is caught up afterwards
+    paused   since when, while the state is paused
     phase    a label for people
     strata   (Match, Curve) pairs; the first that matches replaces `curve`
     only     devices that take part
@@ -45,7 +45,8 @@ class Campaign(Model):
     sha256: Sha256
     action: Action = Action.UPDATE
     state: CampaignState = CampaignState.RUNNING
-    started: datetime
+    started: AwareDatetime
+    paused: AwareDatetime | None = None
     phase: str = ""
     curve: Curve
     strata: tuple[tuple[Match, Curve], ...] = ()

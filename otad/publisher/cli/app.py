@@ -1,0 +1,20 @@
+"""All commands."""
+
+from __future__ import annotations
+
+import typer
+
+from otad.publisher.cli import image, init, key, publish, release, rollout, serve
+
+app = typer.Typer(
+    help="Build, sign, publish and roll out releases as static files.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+app.command("init")(init.init)
+app.add_typer(key.app, name="key")
+app.command("image")(image.image)
+app.command("release")(release.release)
+app.command("open")(release.open_)
+app.add_typer(rollout.app, name="rollout")
+app.command("publish")(publish.publish)
+app.command("refresh")(publish.refresh)
+app.command("serve")(serve.serve)

@@ -1,0 +1,49 @@
+"""otarepo release and otarepo open: what exists, and what may be rolled out. Offline keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otad.publisher import notation
+from otad.publisher import release as releases
+from otad.publisher.cli.terminal import Channel, Dir, Version, bars, now, opened, said
+from otad.publisher.encode import Coding
+
+PACE = "0:1%,1d:10%,2d:50%,3d:100%"
+
+
+def release(  # noqa: PLR0913  one parameter an option
+    folder: Dir,
+    *,
+    version: Version,
+    hardware: Annotated[list[str], typer.Option(help='Board and revision that take it: "jetson-nano 1.0". Repeatable.')],
+    system: Annotated[Path, typer.Option(exists=True, dir_okay=False, metavar="FILE.swu", help="From `otarepo image`.")],
+    min_version: Annotated[str | None, typer.Option(help="Oldest version that can step to it.")] = None,
+    critical: Annotated[bool, typer.Option("--critical", help="Does not wait for the maintenance window.")] = False,
+    notes: Annotated[str, typer.Option(help="For people.")] = "",
+    back_to: Annotated[list[str], typer.Option(help="Older version that the fleet may be sent back to. Repeatable.")] = [],  # noqa: B006
+    level: Annotated[int, typer.Option(min=1, max=22, help="zstd's level.")] = 19,
+    plain: Annotated[bool, typer.Option("--plain", help="Publish the uncompressed bytes too.")] = False,
+) -> None:
+    """Encode and sign a release. No device takes it before `open` and `rollout start`."""
+    new = releases.NewRelease(version, hardware, system, min_version, critical, notes, back_to)
+    with bars() as progress:
+        added = releases.add(opened(folder), new, Coding(level, plain), now=now(), progress=progress)
+    said(f"{version} is signed. Next: otarepo open {folder} CHANNEL --version {version}" if added else f"{version} is as it was.")
+
+
+def open_(
+    folder: Dir,
+    channel: Channel,
+    version: Version,
+    curve: Annotated[str, typer.Option(help="The fastest pace that any roll-out may take: time:share,...")] = PACE,
+    free: Annotated[list[str], typer.Option(metavar="NAME=VALUE,...", help="Devices that this pace does not hold.")] = [],  # noqa: B006
+) -> None:
+    """Allow roll-outs of a release in CHANNEL, no faster than a curve."""
+    pace = notation.curve(curve)
+    match = notation.match(free) if free else None
+    changed = releases.open_channel(opened(folder), channel, version, pace, match, now=now())
+    said(f"{version} is {'now' if changed else 'already'} open to {channel}: at most {notation.write_curve(pace)}")
