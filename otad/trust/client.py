@@ -127,7 +127,7 @@ class Repository:
     async def _roots(self, *, fresh: bool) -> Verifier:
         """The newest root that there is, reached one by one; each is kept as it is accepted."""
         verifier = await asyncio.to_thread(begin, self._store, self._clock.read)
-        if self._store.root(verifier.root.version) is None:
+        if self._store.root(verifier.root.version) != verifier.root_bytes:  # the image's own
             await self._keep_root(verifier)
         for _ in range(MAX_ROOTS):
             path = f"metadata/{verifier.root.version + 1}.root.json"
