@@ -90,7 +90,7 @@ class CachedDelivery:
             if payload.kind not in self._handlers:
                 raise Rejected(
                     "payload-unknown",
-                    f"{payload.name} of release {release.version} is of the kind {payload.kind.value}, which this otad cannot install",
+                    f"{payload.name} of release {release.version} is of a kind that this otad cannot install: {payload.kind.value}",
                     "Publish it for devices with a newer otad (min_version)",
                     who=Who.INTEGRATOR,
                 )

@@ -22,7 +22,7 @@ from otad.monitor import Monitor
 from otad.orders import Orders
 from otad.ports import Ports
 from otad.revert import revert
-from otad.statemachine import TABLE, Outcome, Record, State
+from otad.statemachine import INTERRUPTIBLE, TABLE, Outcome, Record, State
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Counter:
 
     def _cancel(self, by: str) -> Reply:
         state = self.record().state
-        if Outcome.CANCELLED in TABLE[state] and state is not State.IDLE:
+        if state in INTERRUPTIBLE:
             cause = Cause(
                 "cancelled", f"cancelled in {state.value} by {by}", "`otactl install VERSION` or the next check begins again"
             )

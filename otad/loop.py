@@ -2,7 +2,7 @@
 
 Rules:
  1. The record is saved before the state that it names runs; a transition and its event are one transaction.
- 2. Only a state from which a person may be heard (it has a CANCELLED edge) is interrupted, by cancelling it at an await.
+ 2. A person interrupts only what may be interrupted (`INTERRUPTIBLE`), by cancelling it at an await.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 from typing import Protocol
 
 from otad.ports import Ports
-from otad.statemachine import TABLE, Outcome, Record, Step, advance
+from otad.statemachine import INTERRUPTIBLE, Outcome, Record, Step, advance
 from otad.states import RUN
 
 
@@ -38,7 +38,7 @@ async def drive(record: Record, ports: Ports, book: Book) -> Step:
 async def _run(record: Record, ports: Ports) -> Step:
     """The state's own step, or a person's if that comes first."""
     running = asyncio.ensure_future(RUN[record.state](record, ports))
-    if Outcome.CANCELLED not in TABLE[record.state]:
+    if record.state not in INTERRUPTIBLE:
         return await running
     person = asyncio.ensure_future(ports.orders.interrupted(record))
     try:

@@ -117,8 +117,8 @@ class Generations(Protocol):
     def unpoint(self, slot: Slot) -> None:
         """The slot's content is about to become unknown."""
 
-    def activate(self, number: int) -> None:
-        """Run this generation's applications now, in tmpfs only: a cut boots what the slot points at."""
+    def activate(self, number: int | None) -> None:
+        """Make this generation the current one (None: no generation), in tmpfs only: a cut boots what the slot points at."""
 
     def collect(self) -> None:
         """Drop generations that no slot needs."""

@@ -109,6 +109,10 @@ TABLE: Mapping[State, Mapping[Outcome, State]] = {
 }
 
 
+INTERRUPTIBLE = frozenset({State.CHECK, State.DOWNLOAD, State.VERIFY, State.INSTALL})
+"""What a person may stop at any await. From REBOOT on, a trial runs to its end."""
+
+
 class Kind(str, Enum):
     """Why an attempt is made."""
 

@@ -37,10 +37,10 @@ def _select(goal: Slot, ports: Ports, *, counted: bool) -> None:
 async def _settle(record: Record, goal: Slot, ports: Ports) -> Step:
     """The goal runs: disarm, run its own applications, keep the evidence, and say why it came back."""
     ports.boot.rollback(goal)
-    there = ports.generations.at(goal)
-    if record.attempt and record.attempt.target is None and there:
+    if record.attempt and record.attempt.target is None:
+        there = ports.generations.at(goal)
         await ports.host.stop()
-        ports.generations.activate(there.number)
+        ports.generations.activate(there.number if there else None)
     await ports.host.start()
     cause: Cause | None = await ports.witness.collect(record.attempt, record.cause, this_boot=False)
     ports.generations.collect()
