@@ -1,0 +1,216 @@
+"""Which applications and models go with which slot: `/data/otad/generations/<n>/`, and the slots' pointers into it.
+
+Rules:
+ 1. A generation never changes once a pointer names it. It is written, synced, renamed into place; then a pointer may move.
+ 2. A pointer is a relative link in `/data/otad/slots/`, replaced by one rename: a cut leaves the old one or the new one.
+ 3. `/run/otad/current` is what runs in this boot. It is in tmpfs, so a cut boots what the slot points at.
+ 4. What cannot be read is unknown (None), never a crash: the slots boot without it.
+ 5. Bounded: a generation lives while a slot points at it, it runs, or one of these can be reverted to it.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from otad.bootenv import Slot
+from otad.errors import RetryLater, Who
+from otad.formats.release import Payload, PayloadKind, Release
+from otad.payload import Installed
+from otad.ports import Generation
+from otad.statemachine import Attempt
+
+FILE = "generation.json"
+log = logging.getLogger(__name__)
+
+
+class Stored(BaseModel):
+    """`generation.json`. `attempt` is the id of the attempt that made it; keys of a newer otad are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    attempt: str
+    generation: Generation
+
+
+class Generations:
+    """The Generations port. `data` is on the data partition, `run` in tmpfs."""
+
+    def __init__(self, data: Path, run: Path) -> None:
+        self._all = data / "generations"
+        self._slots = data / "slots"
+        self._current = run / "current"
+
+    def create(self, attempt: Attempt, release: Release, installed: Sequence[Installed]) -> Generation:
+        """The generation of `attempt`, durable; the same one when called again. Raises RetryLater when it cannot be written.
+
+        What the release does not name is carried over: from what runs, and so is the image when it brings none.
+        """
+        made = next((number for number in self._numbers() if self._attempt(number) == attempt.id), None)
+        number = made or max(self._numbers(), default=0) + 1
+        base = self.at(attempt.target.other) if attempt.target else self.current()
+        generation = Generation(
+            number=number,
+            release=attempt.release,
+            version=release.version,
+            payloads=_joined(base.payloads if base else (), release.payloads),
+            system=_image(release, installed),
+        )
+        if attempt.target is None and base:
+            generation = replace(generation, system=base.system, previous=base.number)
+        if self.number(number) != generation:
+            with _writing(self._all):
+                self._write(Stored(attempt=attempt.id, generation=generation))
+        return generation
+
+    def at(self, slot: Slot) -> Generation | None:
+        """What a slot points at."""
+        return self._follow(self._slots / slot.value)
+
+    def current(self) -> Generation | None:
+        """What runs in this boot."""
+        return self._follow(self._current)
+
+    def number(self, number: int) -> Generation | None:
+        """One generation; None when it is gone or damaged."""
+        stored = self._read(number)
+        return stored.generation if stored else None
+
+    def point(self, slot: Slot, number: int) -> None:
+        """Make a slot point at a generation, durably. Raises RetryLater when there is none, or it cannot be written."""
+        if self.number(number) is None:
+            raise RetryLater(
+                "generation-missing",
+                f"slot {slot.value} cannot point at generation {number}: it is missing or damaged",
+                "The release is installed again",
+            )
+        with _writing(self._slots):
+            _folder(self._slots)
+            _link(self._slots / slot.value, Path("..") / self._all.name / str(number))
+            _sync(self._slots)
+
+    def unpoint(self, slot: Slot) -> None:
+        """The slot's content is about to become unknown. Durable. Raises RetryLater when it cannot be written."""
+        with _writing(self._slots):
+            _folder(self._slots)
+            (self._slots / slot.value).unlink(missing_ok=True)
+            _sync(self._slots)
+
+    def activate(self, number: int) -> None:
+        """Run this generation's applications from now on, in tmpfs only. Raises RetryLater when it cannot be written."""
+        with _writing(self._current.parent):
+            self._current.parent.mkdir(parents=True, exist_ok=True)
+            _link(self._current, self._all / str(number))
+
+    def collect(self) -> None:
+        """Drop what rule 5 does not keep. One that cannot be deleted is logged, and tried again the next time."""
+        roots = [found for found in (self.current(), *map(self.at, Slot)) if found]
+        kept = {root.number for root in roots} | {root.previous for root in roots}
+        for number in sorted(set(self._numbers()) - kept):
+            folder = self._all / str(number)
+            try:
+                (folder / FILE).unlink(missing_ok=True)  # first, so that a half deleted one is unknown
+                shutil.rmtree(folder)
+            except OSError as error:
+                log.warning("generation %d was not deleted: %s", number, error)
+
+    def _numbers(self) -> list[int]:
+        if not self._all.is_dir():
+            return []
+        return [int(entry.name) for entry in self._all.iterdir() if entry.name.isdecimal()]
+
+    def _follow(self, link: Path) -> Generation | None:
+        try:
+            name = link.readlink().name
+        except OSError:
+            return None
+        return self.number(int(name)) if name.isdecimal() else None
+
+    def _attempt(self, number: int) -> str | None:
+        stored = self._read(number)
+        return stored.attempt if stored else None
+
+    def _read(self, number: int) -> Stored | None:
+        file = self._all / str(number) / FILE
+        try:
+            stored = Stored.model_validate_json(file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            log.warning("generation %d is unknown: %s cannot be read: %s", number, file, error)
+            return None
+        return stored if stored.generation.number == number else None
+
+    def _write(self, stored: Stored) -> None:
+        folder = self._all / str(stored.generation.number)
+        _folder(self._all)
+        _folder(folder)
+        draft = folder / f".{FILE}"
+        with draft.open("wb") as file:
+            file.write(stored.model_dump_json().encode())
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / FILE)
+        _sync(folder)
+
+
+def _joined(running: Sequence[Payload], brought: Sequence[Payload]) -> tuple[Payload, ...]:
+    """What the release brings, and what runs and is not replaced by it: there is one image, and one of each other name."""
+    names = {_name(payload) for payload in brought}
+    return (*brought, *(payload for payload in running if _name(payload) not in names))
+
+
+def _name(payload: Payload) -> tuple[PayloadKind, str]:
+    return payload.kind, "" if payload.kind is PayloadKind.SYSTEM else payload.name
+
+
+def _image(release: Release, installed: Sequence[Installed]) -> Installed | None:
+    system = release.system
+    return next((one for one in installed if system and one.payload == system.sha256), None)
+
+
+def _folder(path: Path) -> None:
+    """Make a folder, and its name durable."""
+    if path.is_dir():
+        return
+    _folder(path.parent)
+    path.mkdir(exist_ok=True)
+    _sync(path.parent)
+
+
+def _link(path: Path, to: Path) -> None:
+    """Replace a link by one rename."""
+    draft = path.with_name(f".{path.name}")
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(to)
+    draft.replace(path)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _writing(where: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise RetryLater(
+            "data-full" if full else "data-unwritable",
+            f"cannot write {where}: {error.strerror}",
+            "Free space on the data partition" if full else "Look at the data partition (`dmesg`, `findmnt`)",
+            who=Who.FIELD,
+        ) from error
