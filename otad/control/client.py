@@ -8,11 +8,9 @@ Rules:
 
 from __future__ import annotations
 
-import grp
 import http.client
 import json
 import os
-import pwd
 import socket
 import time
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from otad.control import Exit, Reply, Verb, listener
+from otad.control.unreachable import Unreachable, forbidden
 from otad.errors import OtadError
 
 PATIENCE = 30.0
@@ -31,10 +30,6 @@ ORDER_PATIENCE = 900.0
 """Seconds for an order: `check` answers only when the repository was asked, and that has its own, shorter limits."""
 
 _LOOK = "See what it says: systemctl status otad; journalctl -u otad -n 50"
-
-
-class Unreachable(OtadError):
-    """The daemon does not answer."""
 
 
 class Refused(OtadError):
@@ -129,32 +124,18 @@ class Client:
             remedy = "otad is not installed or not started: systemctl status otad.socket"
             return Unreachable("no-socket", f"cannot reach otad: there is no {self._path}", remedy)
         if isinstance(error, PermissionError):
-            return self._forbidden()
+            return forbidden(self._path)
         if isinstance(error, ConnectionRefusedError):
             return Unreachable("not-listening", f"cannot reach otad: nobody listens on {self._path}", _LOOK)
         if isinstance(error, TimeoutError):
             return Unreachable("no-answer", "otad took the connection and gives no answer", _LOOK)
+        if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+            return Unreachable("no-connection", f"cannot reach otad through {self._path}: {error}", _LOOK)
         return Unreachable("cut-off", f"otad ended in the middle of its answer ({error or type(error).__name__})", _LOOK)
-
-    def _forbidden(self) -> Unreachable:
-        user = _user()
-        try:
-            group = grp.getgrgid(self._path.stat().st_gid).gr_name
-        except (OSError, KeyError):
-            group = "otad"
-        remedy = f"Use sudo, or have root run `usermod -aG {group} {user}`, then log in again"
-        return Unreachable("no-permission", f"user {user} may not open {self._path}: that is for the group {group}", remedy)
 
 
 def _refused(cause: dict[str, str]) -> Refused:
     return Refused(cause["code"], cause["what"], cause["remedy"])
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
 
 
 def _frames(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:

@@ -36,9 +36,11 @@ def _new(event: Mapping[str, Any]) -> Document:
 
 
 def _add(attempt: Document, event: Mapping[str, Any]) -> None:
-    for key in ("durations", "bytes"):
-        for name, amount in event.get(key, {}).items():
-            attempt[key][name] = attempt[key].get(name, 0) + amount
+    for name, seconds in event.get("durations", {}).items():
+        state = event["state"] if name == "state" else name
+        attempt["durations"][state] = attempt["durations"].get(state, 0) + seconds
+    for name, amount in event.get("bytes", {}).items():
+        attempt["bytes"][name] = attempt["bytes"].get(name, 0) + amount
     if failed(event):
         attempt["cause"] = attempt["cause"] or event["cause"]
     if event.get("slot"):

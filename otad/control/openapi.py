@@ -109,7 +109,7 @@ def _schemas() -> Document:
         "Order": {"type": "object", "properties": {"version": _TEXT}, "additionalProperties": False},
         "Reply": _object(exit={"enum": [0, 1, 2, 3]}, words=_TEXT, remedy=_TEXT, data={"type": "object"}),
         "Progress": _object(step=_TEXT, done=_NUMBER, total=_NUMBER, rate=_MAYBE_NUMBER, eta=_MAYBE_NUMBER),
-        "Event": {"oneOf": [_ref("Stored"), _object(state=_TEXT, progress=_ref("Progress"))]},
+        "Event": {"oneOf": [_ref("Stored"), _ref("Progress")]},
         "Stored": _object(
             seq=_WHOLE,
             id=_TEXT,

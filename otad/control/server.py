@@ -119,7 +119,7 @@ class Server:
                     event = following.result()
                     await response.write(_frame(event, "" if "seq" in event else "progress"))
                     following = asyncio.ensure_future(anext(events))
-                else:
+                elif not closing.done():
                     await response.write(b": still here\n\n")
         finally:
             closing.cancel()

@@ -16,7 +16,8 @@ from otad.control.progress import Progress
 from otad.statemachine import TABLE, Outcome, Record, State
 
 if TYPE_CHECKING:
-    from otad.journal import Journal, Reader
+    from otad.journal import Journal
+    from otad.journal.reader import Reader
 
 Document = dict[str, Any]
 Event = Mapping[str, Any]
@@ -24,11 +25,9 @@ Event = Mapping[str, Any]
 RECENT = 200
 """Events that are looked at: enough to find the last check and the last failure behind retries."""
 
-# Settings in the journal; each is plain JSON data.
-PAUSED = "paused"  # {by, since}, while a person has paused updates
-NEXT_CHECK = "next_check"  # when the next check is due
-RUNNING = "running"  # {version, release, slot} as the daemon found them at its start and after a commit
-PROBATION = "probation"  # until when the last commit may still be undone by failing checks
+SETTINGS = ("paused", "next_check", "probation")
+"""The journal's settings that are shown: {by, since} while a person has paused updates; when the next check is due; until when
+the last commit may still be undone by failing checks."""
 
 _NO_FAILURE = (Outcome.HELD, Outcome.CANCELLED, Outcome.NOTHING)
 _NO_ATTEMPT = (State.IDLE, State.CHECK)
@@ -38,14 +37,19 @@ _NO_ATTEMPT = (State.IDLE, State.CHECK)
 class Facts:
     """What the journal does not hold.
 
-    version, slot  what the image and the kernel command line say; RUNNING knows better if it was found in this slot
-    unsent         events that the fleet has not been told yet
-    awake          a daemon is running
-    progress       of the state that is running
+    version   what runs; None when the caller does not know: the newest event of the slot that runs then tells
+    image     what the image in that slot says that it is, if no event tells either
+    slot      that runs
+    release   SHA-256 of the document of what runs
+    unsent    events that the fleet has not been told yet
+    awake     a daemon is running
+    progress  of the state that is running
     """
 
     version: str | None = None
+    image: str | None = None
     slot: str | None = None
+    release: str | None = None
     unsent: int = 0
     awake: bool = False
     progress: Progress | None = None
@@ -53,8 +57,7 @@ class Facts:
 
 def read(journal: Journal | Reader, facts: Facts) -> Document:
     """The status document of a journal. Raises JournalError."""
-    names = (PAUSED, NEXT_CHECK, RUNNING, PROBATION)
-    settings = {name: journal.settings.get(name) for name in names}
+    settings = {name: journal.settings.get(name) for name in SETTINGS}
     return describe(journal.load(), journal.events.latest(RECENT), settings, facts)
 
 
@@ -64,16 +67,16 @@ def describe(record: Record | None, events: Sequence[Event], settings: Mapping[s
     return {
         "state": record.state.value if record else State.IDLE.value,
         "since": latest["time"] if latest else None,
-        "running": _running(settings.get(RUNNING), facts),
+        "running": _running(events, facts),
         "home": record.home.value if record else None,
         "attempt": _attempt(record),
         "progress": facts.progress.document() if facts.progress else None,
         "cause": _failure(record, events),
         "held": _held(events),
         "check": _check(events),
-        "next_check": settings.get(NEXT_CHECK),
-        "paused": settings.get(PAUSED),
-        "probation": settings.get(PROBATION),
+        "next_check": settings.get("next_check"),
+        "paused": settings.get("paused"),
+        "probation": settings.get("probation"),
         "unsent": facts.unsent,
         "seq": latest["seq"] if latest else 0,
         "awake": facts.awake,
@@ -83,7 +86,7 @@ def describe(record: Record | None, events: Sequence[Event], settings: Mapping[s
 def ended(event: Event) -> bool:
     """True for the event that brings an attempt, or a check that led to none, to its end."""
     state, outcome = State(event["state"]), Outcome(event["outcome"])
-    return state is not State.IDLE and TABLE[state].get(outcome) is State.IDLE
+    return state is not State.IDLE and TABLE[state][outcome] is State.IDLE
 
 
 def failed(event: Event) -> bool:
@@ -91,10 +94,11 @@ def failed(event: Event) -> bool:
     return event.get("cause") is not None and event["outcome"] not in _NO_FAILURE
 
 
-def _running(known: Document | None, facts: Facts) -> Document:
-    if known and facts.slot in (None, known["slot"]):
-        return known
-    return {"version": facts.version, "slot": facts.slot, "release": None}
+def _running(events: Sequence[Event], facts: Facts) -> Document:
+    here = [event for event in events if event.get("booted") and facts.slot in (None, event["booted"])]
+    told = here[-1] if here else {}
+    version = facts.version or told.get("running") or facts.image
+    return {"version": version, "slot": facts.slot or told.get("booted"), "release": facts.release}
 
 
 def _attempt(record: Record | None) -> Document | None:

@@ -1,0 +1,7 @@
+"""`python -m otad.cli` is `otactl`."""
+
+from __future__ import annotations
+
+from otad.cli import main
+
+main()
