@@ -28,7 +28,7 @@ _LINK = {State.CHECK, State.DOWNLOAD}  # a FAILED here is about the link
 
 
 class TransitionBook:
-    """Book over the journal. `told` is called after each turn: the outbox and those who watch wake up."""
+    """Book over the journal. `record` is the machine's, as it stands; who `watch`es is told of every turn."""
 
     def __init__(
         self,
@@ -37,31 +37,47 @@ class TransitionBook:
         limits: Attempts,
         device: str,
         running: Callable[[], Running],
-        told: Callable[[], None],
     ) -> None:
         self._journal = journal
         self._orders = orders
         self._limits = limits
         self._device = device
+        self.record: Record
         self._running = running
-        self._told = told
+        self._watchers: list[Callable[[Record], None]] = []
+        self._keeps = True
         self._began = time.monotonic()
 
     def turn(self, before: Record, step: Step, after: Record) -> None:
         """Keep a transition."""
-        tries = self._learnt(before, step, after)
-        self._journal.transition(after, self._event(before, step), tries=tries)
-        self._began = time.monotonic()
+        tries, event = self._learnt(before, step, after), self._event(before, step)
+        if self._keeps:
+            self._journal.transition(after, event, tries=tries)
+        else:
+            self._journal.events.append(event)
+        self.record, self._began = after, time.monotonic()
         if before.state is State.COMMIT and after.state is State.IDLE:
             attempt = before.the_attempt
             self._journal.settings.put(COMMITTED, {"campaign": attempt.campaign, "release": attempt.release})
             self._journal.migrate()  # not before: a trial that fails is read by the older otad
         self._orders.turned(before, step, after, tries.next_try if tries else None)
-        self._told()
+        self.announce()
 
-    def opened(self, before: Record | None, resumed: Resumed, kind: BootClass) -> None:
-        """Keep what a boot (or a restart) means: the record as it goes on, and the release that fell back."""
-        after = resumed.record
+    def watch(self, watcher: Callable[[Record], None]) -> None:
+        """Tell `watcher` the record after each turn."""
+        self._watchers.append(watcher)
+
+    def announce(self) -> None:
+        """Tell those who watch how things stand."""
+        for watcher in self._watchers:
+            watcher(self.record)
+
+    def open(self, before: Record | None, resumed: Resumed, kind: BootClass) -> None:
+        """Begin with what a boot (or a restart) means: the record as it goes on, and the release that fell back."""
+        self.record = after = resumed.record
+        self._keeps = resumed.refusal is None  # else memory stays as it is until the boot can be understood
+        if not self._keeps:
+            return
         tries = None
         if after.state is State.ROLLBACK and (before is None or before.state is not State.ROLLBACK):
             step = Step(Outcome.FAILED, after.cause)

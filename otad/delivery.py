@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 
 from otad.bootenv import Slot
 from otad.encoding import Decoder, Source, choose
@@ -54,27 +55,22 @@ class CachedDelivery:
         for payload, encodings in wanted:
             await self._fetch(payload, encodings)
 
-    async def prove(self, attempt: Attempt, release: Release) -> None:
+    async def prove(self, attempt: Attempt, release: Release, slot: Slot) -> None:
         """The blobs are what was signed, and every handler would take its payload."""
         document = await self._document(attempt)
         for payload in self._installable(release):
             encoding = self._cached(payload, document)
             await self._cache.verify(encoding.blob, encoding.length)
-            if attempt.target:
-                await self._handlers[payload.kind].check(payload, self._source(payload, encoding), attempt.target)
+            await self._handlers[payload.kind].check(payload, self._source(payload, encoding), slot)
 
-    async def install(self, attempt: Attempt, release: Release, target: Slot | None) -> tuple[Installed, ...]:
+    async def install(self, attempt: Attempt, release: Release, slot: Slot) -> tuple[Installed, ...]:
         """Every payload into place, in the order of the release."""
         document = await self._document(attempt)
         done = []
         for payload in self._installable(release):
             source = self._source(payload, self._cached(payload, document))
-            step = f"install {payload.name}" + (f" in slot {target.value}" if target else "")
-            done.append(
-                await self._handlers[payload.kind].install(
-                    payload, source, target, lambda at, of, step=step: self._watch(step, at, of)
-                )
-            )
+            watch = partial(self._watch, f"install {payload.name} for slot {slot.value}")
+            done.append(await self._handlers[payload.kind].install(payload, source, slot, watch))
         return tuple(done)
 
     def forget(self) -> None:
@@ -90,7 +86,7 @@ class CachedDelivery:
             if payload.kind not in self._handlers:
                 raise Rejected(
                     "payload-unknown",
-                    f"{payload.name} of release {release.version} is of a kind that this otad cannot install: {payload.kind.value}",
+                    f"{payload.name} of release {release.version} is of a kind that otad cannot install: {payload.kind.value}",
                     "Publish it for devices with a newer otad (min_version)",
                     who=Who.INTEGRATOR,
                 )
@@ -114,9 +110,8 @@ class CachedDelivery:
     async def _fetch(self, payload: Payload, encodings: tuple[Encoding, ...]) -> None:
         failed: OtadError | None = None
         for encoding in encodings:
-            step = f"download {payload.name}"
             try:
-                await self._download.fetch(encoding, lambda at, of, step=step: self._watch(step, at, of))
+                await self._download.fetch(encoding, partial(self._watch, f"download {payload.name}"))
             except RetryLater:
                 raise
             except OtadError as error:

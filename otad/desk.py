@@ -29,7 +29,7 @@ from otad.statemachine import INTERRUPTIBLE, TABLE, Outcome, Record, State
 class Counter:
     """Desk of a running daemon; `record` gives the record as it stands now."""
 
-    config: Config
+    settings: Config
     journal: Journal
     orders: Orders
     ports: Ports
@@ -139,13 +139,13 @@ class Counter:
 
     def status(self) -> dict[str, Any]:
         """The status document, with live progress."""
-        return self.monitor.status(self.record())
+        return self.monitor.status()
 
     def slots(self) -> dict[str, Any]:
         """Both slots and the environment's problems. Raises OtadError when the environment cannot be read."""
         status = self.ports.boot.status()
         held = {slot: self.ports.generations.at(slot) for slot in Slot}
-        devices = {Slot.A: self.config.slots.a, Slot.B: self.config.slots.b}
+        devices = {Slot.A: self.settings.slots.a, Slot.B: self.settings.slots.b}
         return {
             "slots": {
                 slot.value: {
@@ -169,9 +169,9 @@ class Counter:
         """The last findings."""
         return self.monitor.health()
 
-    def config_document(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """The settings in force. None of them is a secret."""
-        return self.config.model_dump(mode="json")
+        return self.settings.model_dump(mode="json")
 
     def history(self, limit: int) -> list[dict[str, Any]]:
         """Past attempts, newest first."""

@@ -53,20 +53,31 @@ class SystemdHost:
                 words = f"systemctl {' '.join(arguments)} said yes, but nothing happened in {seconds:g} s"
         raise OtadError("reboot-failed", f"the device cannot be rebooted: {words}", "Reboot it by hand: `systemctl reboot`")
 
+    async def wake(self, seconds: float) -> None:
+        """Have otad started again in `seconds`, by a transient timer: otad.timer comes too, but later."""
+        after = f"--on-active={max(int(seconds), 1)}s"
+        status, words = await _run(("systemd-run", "--collect", "--quiet", after, "systemctl", "start", "otad"), FORCE_SECONDS)
+        if status != 0:
+            log.warning("no timer could be set for the next check: %s; otad.timer brings it later", words)
+
     async def _systemctl(self, *arguments: str, seconds: float) -> tuple[int, str]:
-        """Exit status and last words of one call; a time-out counts as status 124, a missing tool as 127."""
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._settings.systemctl, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-            )
-        except OSError as error:
-            return 127, f"{self._settings.systemctl[0]}: {error.strerror}"
-        try:
-            out, _ = await asyncio.wait_for(process.communicate(), seconds)
-        except asyncio.TimeoutError:
-            return 124, f"no answer in {seconds:g} s"
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        return process.returncode or 0, out.decode(errors="replace").strip()[-500:]
+        return await _run((*self._settings.systemctl, *arguments), seconds)
+
+
+async def _run(command: tuple[str, ...], seconds: float) -> tuple[int, str]:
+    """Exit status and last words of one command; a time-out counts as status 124, a missing tool as 127."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+    except OSError as error:
+        return 127, f"{command[0]}: {error.strerror}"
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), seconds)
+    except asyncio.TimeoutError:
+        return 124, f"no answer in {seconds:g} s"
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode or 0, out.decode(errors="replace").strip()[-500:]

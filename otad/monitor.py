@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from otad.control import status
 from otad.control.history import attempts
 from otad.control.progress import Progress, sample
-from otad.control.status import RECENT, SETTINGS, Facts, describe
 from otad.health import Finding
 from otad.journal import Journal
 from otad.report.outbox import owed
-from otad.statemachine import Record
+from otad.running import Running
 
 PACE = 0.25
 _HISTORY_EVENTS = 5000
@@ -27,8 +27,9 @@ _HISTORY_EVENTS = 5000
 class Monitor:
     """What desk and server show. All methods belong to the event loop's thread."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, running: Callable[[], Running]) -> None:
         self._journal = journal
+        self._running = running
         self._progress: Progress | None = None
         self._findings: dict[str, Finding] = {}
         self._changed = asyncio.Event()
@@ -51,12 +52,18 @@ class Monitor:
         self._progress = None
         self._stir()
 
-    def status(self, record: Record) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """The status document."""
-        journal = self._journal
-        settings = {name: journal.settings.get(name) for name in SETTINGS}
-        facts = Facts(unsent=owed(journal.connection), awake=True, progress=self._progress)
-        return describe(record, journal.events.latest(RECENT), settings, facts)
+        now = self._running()
+        facts = status.Facts(
+            version=now.version,
+            slot=now.slot.value if now.slot else None,
+            release=now.release,
+            unsent=owed(self._journal.connection),
+            awake=True,
+            progress=self._progress,
+        )
+        return status.read(self._journal, facts)
 
     def health(self) -> dict[str, Any]:
         """The last finding of each check."""
@@ -70,9 +77,10 @@ class Monitor:
         """Stored events after sequence number `after`, then new ones as they come, with progress in between."""
         while True:
             changed = self._changed
-            for event in self._journal.events.page(after):
-                after = event["seq"]
-                yield event
+            while page := self._journal.events.page(after):
+                for event in page:
+                    after = event["seq"]
+                    yield event
             if self._progress:
                 yield self._progress.document()
             await changed.wait()

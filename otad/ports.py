@@ -79,11 +79,11 @@ class Delivery(Protocol):
     async def fetch(self, attempt: Attempt, release: Release) -> None:
         """Every payload into the cache. Raises RetryLater, Rejected, Corrupt."""
 
-    async def prove(self, attempt: Attempt, release: Release) -> None:
+    async def prove(self, attempt: Attempt, release: Release, slot: Slot) -> None:
         """Hashes, signatures, hardware, room: everything that can be known before the slot is touched."""
 
-    async def install(self, attempt: Attempt, release: Release, target: Slot | None) -> tuple[Installed, ...]:
-        """Every payload into place, durably."""
+    async def install(self, attempt: Attempt, release: Release, slot: Slot) -> tuple[Installed, ...]:
+        """Every payload into place, durably. `slot`: the target, or the booted one when there is no system image."""
 
     def forget(self) -> None:
         """Drop what the cache holds."""

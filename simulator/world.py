@@ -305,21 +305,20 @@ class Neighbours:
     async def fetch(self, attempt: Attempt, release: Release) -> None:
         """It came."""
 
-    async def prove(self, attempt: Attempt, release: Release) -> None:
+    async def prove(self, attempt: Attempt, release: Release, slot: Slot) -> None:
         """It is good."""
 
-    async def install(self, attempt: Attempt, release: Release, target: Slot | None) -> tuple[Installed, ...]:
+    async def install(self, attempt: Attempt, release: Release, slot: Slot) -> tuple[Installed, ...]:
         """Writes in two steps, so that a cut may leave half; never what runs, is selected or armed."""
-        del attempt
         world = self.world
-        if target:
+        if attempt.target:
             status = Environment(world).status()
-            assert target is not status.booted, "wrote the booted slot"
-            assert target is not status.selected, "wrote the selected or armed slot"
-            assert status.fallback is not target, "wrote the fallback"
+            assert slot is not status.booted, "wrote the booted slot"
+            assert slot is not status.selected, "wrote the selected or armed slot"
+            assert status.fallback is not slot, "wrote the fallback"
             for content in ("?", release.version):
                 world.effect("write")
-                world.slots[target] = content
+                world.slots[slot] = content
                 world.done()
         return (Installed(release.version, "0" * 64, 1),)
 

@@ -104,9 +104,12 @@ class Generations:
             (self._slots / slot.value).unlink(missing_ok=True)
             _sync(self._slots)
 
-    def activate(self, number: int) -> None:
-        """Run this generation's applications from now on, in tmpfs only. Raises RetryLater when it cannot be written."""
+    def activate(self, number: int | None) -> None:
+        """Make this generation (None: no generation) the current one, in tmpfs only. Raises RetryLater when it cannot be."""
         with _writing(self._current.parent):
+            if number is None:
+                self._current.unlink(missing_ok=True)
+                return
             self._current.parent.mkdir(parents=True, exist_ok=True)
             _link(self._current, self._all / str(number))
 

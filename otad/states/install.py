@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from otad.bootenv import Slot
 from otad.errors import Cause, Corrupt, OtadError, Rejected, Who
 from otad.formats.release import Release
 from otad.ports import Ports
@@ -17,20 +18,21 @@ async def run(record: Record, ports: Ports) -> Step:
         hold = await ports.offers.still(attempt)
         if hold:
             return Step(hold.outcome, hold.cause, retry_after=hold.retry_after)
-        return await _write(attempt, await ports.offers.release(attempt), ports)
+        release = await ports.offers.release(attempt)
+        return await _write(attempt, release, attempt.target or record.home, ports)
     except (Rejected, Corrupt) as error:
         return Step.failed(error, Outcome.REJECTED)
     except OtadError as error:
         return Step.failed(error)
 
 
-async def _write(attempt: Attempt, release: Release, ports: Ports) -> Step:
+async def _write(attempt: Attempt, release: Release, slot: Slot, ports: Ports) -> Step:
     if attempt.target:
         ports.slots.guard(attempt.target, ports.boot.status(), release.system.disk if release.system else 0)
         ports.boot.retire()  # from here on the boot loader must not fall back to it
         ports.generations.unpoint(attempt.target)
     before = ports.boot.status()
-    installed = await ports.delivery.install(attempt, release, attempt.target)
+    installed = await ports.delivery.install(attempt, release, slot)
     if ports.boot.status() != before:
         return Step(Outcome.TAMPERED, _tampered(attempt))
     generation = ports.generations.create(attempt, release, installed)

@@ -23,7 +23,7 @@ async def run(record: Record, ports: Ports) -> Step:
         release = await ports.offers.release(attempt)
         if attempt.target and release.system:
             ports.slots.guard(attempt.target, ports.boot.status(), release.system.disk)
-        await ports.delivery.prove(attempt, release)
+        await ports.delivery.prove(attempt, release, attempt.target or record.home)
     except Corrupt as error:
         return Step.failed(error, Outcome.FAILED if attempt.refetched else Outcome.CORRUPT)
     except Rejected as error:

@@ -1,0 +1,125 @@
+"""The daemon: starts, settles what this boot means, runs the machine until nothing needs it, and ends.
+
+Rules:
+ 1. Marking a stable boot as proven comes first: no mistake in the settings or the journal may end in a fallback.
+ 2. Without a journal nothing is begun and nothing is confirmed: the boot counts decide.
+ 3. SIGTERM stops the state at its next await; it is run again at the next start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from pathlib import Path
+
+from otad import __version__, log
+from otad.assembly import Assembly, Origin, assembled
+from otad.bootenv import BootEnvironment, BootStatus
+from otad.bootenv.uboot import UBoot
+from otad.bootfacts import prove
+from otad.config import DEFAULT, Config, ConfigError, load, salvage
+from otad.control import listener, lock
+from otad.control.server import Server
+from otad.errors import BootEnvironmentError, OtadError
+from otad.identity import device_id
+from otad.journal import Journal
+from otad.loop import drive
+from otad.payload.generations import Generations
+from otad.resume import classify, resume
+from otad.slots import Slots
+from otad.statemachine import Outcome
+from otad.watchdog import Watchdog
+
+EX_CONFIG = 78  # sysexits.h: systemd need not try again until somebody has corrected it
+SAY_SECONDS = 20.0  # what is owed to the fleet may take this long when the process ends
+STOP_SECONDS = 60.0
+_log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """The command `otad`."""
+    parser = argparse.ArgumentParser(prog="otad", description="Keeps this device on the release that its fleet should run.")
+    parser.add_argument("--config", type=Path, default=DEFAULT, help="settings (default: %(default)s)")
+    parser.add_argument("--version", action="version", version=f"otad {__version__}")
+    arguments = parser.parse_args()
+    log.setup()
+    watchdog = Watchdog()
+    try:
+        status = asyncio.run(run(arguments.config, watchdog))
+    except OtadError as error:
+        watchdog.status(str(error.cause))
+        _log.error("%s", error.cause, extra={"code": error.cause.code})  # the cause says all
+        status = EX_CONFIG if isinstance(error, ConfigError) else 1
+    finally:
+        watchdog.close()
+    raise SystemExit(status)
+
+
+async def run(path: Path, watchdog: Watchdog) -> int:
+    """One life of the daemon, with the settings at `path`; its exit status. Raises OtadError when it cannot live."""
+    needs = salvage(path)
+    slots = Slots(needs.slots, needs.paths)
+    boot = UBoot(needs.boot.fw_env, slots.booted)
+    boot_id = needs.paths.boot_id.read_text().strip()
+    found, status = _prove(boot, needs.paths.run, boot_id)
+    config = load(path)
+    handle = lock.take(config.paths.run)
+    try:
+        journal = Journal.open(config.paths.data / "journal.db", config.report.keep)
+        with contextlib.closing(journal):
+            device = device_id(config.device.id, config.paths.data / "identity")
+            generations = Generations(config.paths.data, config.paths.run)
+            there = generations.at(status.booted) if status and status.booted else None
+            resumed = resume(journal.load(), status, boot_id, there.number if there else None)
+            kind = classify(status)
+            _log.info("this boot is %s: rule %d, %s", kind.value, resumed.rule, resumed.record.state.value)
+            origin = Origin(boot, slots, generations, found)
+            async with assembled(config, origin, journal, device, resumed.refusal) as assembly:
+                assembly.book.open(journal.load(), resumed, kind)
+                return await _live(config, assembly, watchdog)
+    finally:
+        os.close(handle)
+
+
+def _prove(boot: BootEnvironment, run_folder: Path, boot_id: str) -> tuple[BootStatus | None, BootStatus | None]:
+    """The boot status as found and as it is now; None when it cannot be read: updates are then refused."""
+    try:
+        return prove(boot, run_folder, boot_id)
+    except BootEnvironmentError as error:
+        _log.error("%s", error.cause)  # the cause says all
+        return None, None
+
+
+async def _live(config: Config, assembly: Assembly, watchdog: Watchdog) -> int:
+    """Serve, and drive the machine until it sleeps, reboots, or is told to end."""
+    book = assembly.book
+    book.watch(lambda record: watchdog.turn(resting=record.attempt is None))
+    book.watch(lambda record: watchdog.status(assembly.words(record)))
+    at = listener.given(os.environ, os.getpid())
+    server = Server(assembly.desk, config.daemon, config.paths.run / listener.NAME if at is None else at)
+    assembly.attached = lambda: server.clients
+    await server.start()
+    machine = asyncio.ensure_future(drive(book.record, assembly.ports, book))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, machine.cancel)
+    beside = [asyncio.ensure_future(work) for work in (watchdog.feed(), assembly.report())]
+    book.announce()
+    watchdog.ready()
+    try:
+        step = await machine
+    except asyncio.CancelledError:
+        _log.info("told to end in %s: it goes on from there at the next start", book.record.state.value)
+        return 0
+    finally:
+        watchdog.stopping(STOP_SECONDS)
+        await server.stop()
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
+    if step.outcome is Outcome.SLEEP:
+        await assembly.rest(SAY_SECONDS)
+    return 0
