@@ -5,7 +5,7 @@ Rules:
     when `transition` returns, and a cut at any instant leaves this one or the one before, whole.
  2. A file that cannot be used is set aside, kept, and said (`trouble`); the boot environment then decides.
  3. Nothing here grows without bound.
- 4. Calls block for a few milliseconds (one commit: four syncs) and belong to one thread: the event loop's.
+ 4. Calls block for a few milliseconds (one commit: five syncs) and belong to one thread: the event loop's.
  5. Only the standard library is imported: otactl reads it within its CPU budget.
 """
 
