@@ -4,7 +4,7 @@ Rules:
  1. Power on: U-Boot's model decides, its stores go through the real fw_setenv, /run is new, otad starts from nothing.
  2. A cut is SIGKILL for every process of the board, whatever session it is in: none outlives the power.
  3. Like systemd, the board starts an otad that failed again, a few times; like otad-deadline, it then resets a trial.
- 4. It writes into its own folder only, and SWUpdate runs confined (`confine`).
+ 4. It writes into its own folder only: SWUpdate runs confined (`confine`), systemd's tools are those of `bin/`.
 
 What it cannot show needs a kernel: a page cache lost by a cut, a watchdog, mounts. That is the QEMU board's work.
 """
@@ -26,7 +26,7 @@ from otad.bootenv import Slot
 from simulator import processes, system
 from simulator.bootloader import RESETS, Stop, power_on
 from simulator.envfile import EnvFile
-from simulator.settings import HARDWARE, Repository, otad_toml
+from simulator.settings import HARDWARE, TOOLS, Repository, otad_toml
 from simulator.system import Kernel
 
 STARTS = 3  # of otad in one boot, as systemd's StartLimitBurst
@@ -161,7 +161,11 @@ class FastBoard:
         (tmpfs / "release.json").write_bytes(system.read(root, system.IDENTITY))
 
     async def _start(self) -> None:
-        environment = {**processes.marked(self.folder), "OTAD_FW_ENV": str(self.env.config)}
+        environment = {
+            **processes.marked(self.folder),
+            "OTAD_FW_ENV": str(self.env.config),
+            "PATH": f"{TOOLS}:{os.environ.get('PATH', os.defpath)}",
+        }
         with (self.folder / "console").open("ab") as console:
             self._process = await asyncio.create_subprocess_exec(
                 *self.otad,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import grp
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
+TOOLS = HERE / "bin"  # stand in for the system's own: nothing of a board may reach the machine that it runs on
 HARDWARE = "fast-board 1.0"  # as in /etc/hwrevision
 PRODUCT = "demo"
 
@@ -31,6 +33,7 @@ class Repository:
 def otad_toml(folder: Path, repository: Repository) -> str:
     """The settings of the board in `folder`."""
     ca = f'ca = "{repository.ca}"' if repository.ca else ""
+    deadline = time.clock_gettime(time.CLOCK_BOOTTIME) + 3600  # counted from a boot that was this machine's
     group = grp.getgrgid(os.getgid()).gr_name
     return f"""\
 [repository]
@@ -73,9 +76,10 @@ reserve = 0
 backoff = 0.1
 
 [reboot]
-systemctl = ["{HERE}/systemctl"]
+systemctl = ["{TOOLS}/systemctl"]
 
 [health]
+deadline = {deadline:.0f}
 soak = 0.2
 interval = 0.1
 
@@ -84,7 +88,7 @@ type = "command"
 name = "application"
 retries = 1
 retry_delay = 0.1
-options = {{ command = ["{HERE}/health"] }}
+options = {{ command = ["{TOOLS}/health"] }}
 
 [daemon]
 linger = 0

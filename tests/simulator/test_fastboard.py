@@ -27,8 +27,7 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING
 
 SLEEP = "exit 0"
 HANG = 'echo here > "$OTAD_BOARD/hangs"; exec sleep 600'
-HEALTHY = f"{Path(__file__).parents[2] / 'simulator' / 'health'} >&2"
-REBOOT = f"exec {Path(__file__).parents[2] / 'simulator' / 'systemctl'} reboot"
+REBOOT = "exec systemctl reboot"
 
 
 @pytest.fixture(scope="module")
@@ -204,11 +203,19 @@ class TestScripts:
     async def test_health_is_the_booted_images(self, board: FastBoard, healthy: bool) -> None:
         put(board, B, System("1.1.0", healthy=healthy))
         board.env.set({"boot_partition": "B"})
-        playing(board, f'{HEALTHY}; echo $? > "$OTAD_BOARD/verdict"')
+        playing(board, 'health; echo $? > "$OTAD_BOARD/verdict"')
         async with board:
             await board.power_on()
             await board.settled()
         assert (board.folder / "verdict").read_text().strip() == ("0" if healthy else "1")
+
+    async def test_the_machines_own_systemd_is_out_of_reach(self, board: FastBoard) -> None:
+        playing(board, "echo lost >&2; systemctl stop app; systemd-run --on-active=3s x; journalctl --boot=-1 > $OTAD_BOARD/log")
+        async with board:
+            await board.power_on()
+            await board.settled()
+            assert (board.folder / "run" / "units").read_text() == "systemctl stop app\nsystemd-run --on-active=3s x\n"
+        assert (board.folder / "log").read_text() == "lost\n"
 
     def test_settings_can_be_added(self, board: FastBoard) -> None:
         board.configure("slow", "[health]\nsoak = 3")
