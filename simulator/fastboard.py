@@ -64,7 +64,8 @@ class FastBoard:
 
         A short `folder`, please: SWUpdate's socket lies 28 bytes below it, and a socket's path has 107.
         """
-        folder.mkdir(parents=True)
+        for made in (folder, folder / "data" / "otad", folder / "data" / "updates"):
+            made.mkdir(parents=True)
         board = cls(folder)
         shutil.copyfile(factory, board.slots[Slot.A])
         board.slots[Slot.B].touch()
