@@ -57,6 +57,12 @@ def test_a_transition_that_fails_halfway_leaves_nothing(start: Start, path: Path
     assert journal.events.page() == []
 
 
+def test_a_commit_is_synced_and_leaves_the_rollback_journal_in_place(start: Start) -> None:
+    journal = start()
+    assert journal.connection.rows("PRAGMA synchronous") == [(2,)]  # FULL
+    assert journal.connection.rows("PRAGMA journal_mode") == [("persist",)]
+
+
 def test_only_its_group_may_read_it(start: Start, path: Path) -> None:
     start().transition(RECORD)
     for file in path.parent.iterdir():
