@@ -37,6 +37,7 @@ def _rejected(words: str, code: str, why: str, remedy: str = REBUILD) -> Meaning
     return Meaning(words, Rejected, code, why, remedy, Who.INTEGRATOR)
 
 
+NOT_TRUSTED = "its signer is not one that this device trusts, or its certificate is not valid at this device's date"
 SIGN = "Sign it with a certificate that this device's [swupdate].ca vouches for"
 MEANINGS = (
     Meaning(
@@ -48,16 +49,7 @@ MEANINGS = (
         Who.OS_BUILDER,
     ),
     _rejected("does not match expected", "bundle-signer", "it is signed by another name than [swupdate].signer", SIGN),
-    _rejected("certificate has expired", "bundle-certificate-date", "its certificate has expired", SIGN),
-    Meaning(
-        "certificate is not yet valid",
-        RetryLater,
-        "bundle-certificate-date",
-        "its certificate is not valid yet by this device's clock",
-        "Wait until the clock is synchronised, or sign with a certificate that is valid from 1970",
-        Who.NOBODY,
-    ),
-    _rejected("Authentication of all signatures failed", "bundle-signature", "it is signed by a key that is not trusted", SIGN),
+    _rejected("Authentication of all signatures failed", "bundle-signature", NOT_TRUSTED, SIGN),
     _rejected("Signature verification failed", "bundle-signature", "its sw-description was changed after it was signed", SIGN),
     _rejected("cannot be parsed as DER-encoded CMS", "bundle-signature", "it has no CMS signature", SIGN),
     _rejected("SW not compatible with hardware", "bundle-hardware", "it is made for another hardware revision"),

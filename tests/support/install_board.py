@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +11,8 @@ import zstandard
 
 from otad.bootenv import Slot
 from otad.config import Paths, Slots, Swupdate
-from otad.encoding import Decoder, Source
-from otad.formats.encodings import Encoding
+from otad.encoding import Source, plain
+from otad.encoding import zstd as zstandard_encoding
 from otad.formats.release import Payload, PayloadKind
 from otad.payload.swupdate import SwupdateHandler
 from otad.slots import Slots as SlotStore
@@ -25,39 +24,23 @@ OLD = b"old system".ljust(SIZE, b".")
 
 
 @dataclass
-class Plain:
-    type: str = "plain"
-
-    def refuses(self, encoding: Encoding) -> str | None:
-        return None
-
-    def stream(self, blob: Path) -> Iterator[bytes]:
-        with blob.open("rb") as file:
-            yield from iter(lambda: file.read(1 << 16), b"")
-
-
-@dataclass
-class Zstd(Plain):
-    type: str = "zstd"
-
-    def stream(self, blob: Path) -> Iterator[bytes]:
-        with blob.open("rb") as file:
-            yield from zstandard.ZstdDecompressor().read_to_iter(file)
-
-
-@dataclass
 class Board:
-    """Everything lies in `folder`. `settings` may be replaced before `handler` is called."""
+    """Everything lies in `folder`. `device`: another one for slot B than the file slot-b."""
 
     folder: Path
     signer: Signer
     settings: Swupdate
     readback: bool = True
+    device: Path | None = None
     progress: list[tuple[int, int]] = field(default_factory=list)
 
     @property
+    def slot_settings(self) -> Slots:
+        return Slots(a=self.folder / "slot-a", b=self.device or self.folder / "slot-b")
+
+    @property
     def slots(self) -> SlotStore:
-        return SlotStore(Slots(a=self.folder / "slot-a", b=self.folder / "slot-b"), self.paths)
+        return SlotStore(self.slot_settings, self.paths)
 
     @property
     def paths(self) -> Paths:
@@ -75,7 +58,7 @@ class Board:
         sha256 = hashlib.sha256(bundle).hexdigest()
         blob = self.folder / "blob"
         blob.write_bytes(zstandard.compress(bundle) if zstd else bundle)
-        decoder: Decoder = Zstd() if zstd else Plain()
+        decoder = zstandard_encoding.DECODER if zstd else plain.DECODER
         payload = Payload(kind=PayloadKind.SYSTEM, name="system", sha256=sha256, length=len(bundle), disk=disk)
         return payload, Source(blob, decoder, sha256, len(bundle))
 
