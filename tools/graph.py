@@ -21,4 +21,4 @@ def mermaid() -> str:
 
 
 if __name__ == "__main__":
-    print(mermaid())  # noqa: T201
+    print(mermaid())
