@@ -10,11 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from journal_samples import CAUSE, NOW, RECORD, event
 
 from otad.errors import Cause
 from otad.journal import Journal, JournalError, Pause, Tries
 from otad.journal.events import Events
+from tests.journal.journal_samples import CAUSE, NOW, RECORD, event
 
 Start = Callable[..., Journal]
 
@@ -212,7 +212,7 @@ def test_a_file_that_may_not_grow_is_an_error_and_damages_nothing(start: Start, 
     script = """
 import resource, signal, sys
 from pathlib import Path
-from journal_samples import RECORD, event
+from tests.journal.journal_samples import RECORD, event
 from otad.journal import Journal, JournalError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 journal = Journal.open(Path(sys.argv[1]))
@@ -222,7 +222,7 @@ try:
 except JournalError as error:
     print(error.cause.code)
 """
-    environment = os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{Path.cwd()}"}
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
     done = subprocess.run([sys.executable, "-c", script, str(path)], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() in {"journal-full", "journal-io"}
     journal = start()

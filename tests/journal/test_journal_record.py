@@ -5,11 +5,11 @@ from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import pytest
-from journal_samples import ATTEMPT, CAUSE, RECORD
 
 from otad.bootenv import Slot
 from otad.journal.record import decode, encode
 from otad.statemachine import Attempt, Record, State
+from tests.journal.journal_samples import ATTEMPT, CAUSE, RECORD
 
 
 def changed(**more: Any) -> str:
