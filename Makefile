@@ -1,11 +1,7 @@
 # Every target works from a bare checkout: it first brings what is missing (tools/bootstrap says what). `make` lists them.
 .PHONY: help setup demo test lint bench graph lock hooks install install-python install-system clean
 
-PREFIX     ?= /usr
-DESTDIR    ?=
-bindir     ?= $(PREFIX)/bin
-libexecdir ?= $(PREFIX)/lib
-PY         := .venv/bin/python
+PY := .venv/bin/python
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -24,7 +20,7 @@ lint: setup  ## ruff, mypy --strict, import-linter
 
 bench: setup  ## measure; writes build/bench.json
 	@mkdir -p build
-	@$(PY) -m simulator.bench
+	@$(PY) -m bench
 
 graph: setup  ## the state machine's diagram, from its table
 	@$(PY) tools/graph.py
@@ -34,6 +30,32 @@ lock: setup  ## pin the Python packages anew
 
 hooks: setup  ## run the lint before each commit
 	@.venv/bin/pre-commit install
+
+# -- install: what a package does. Everything below DESTDIR; the places as on a merged-/usr Linux with systemd -----------------
+DESTDIR       ?=
+PREFIX        ?= /usr
+bindir        ?= $(PREFIX)/bin
+libdir        ?= $(PREFIX)/lib/otad
+datadir       ?= $(PREFIX)/share
+mandir        ?= $(datadir)/man
+sysconfdir    ?= /etc
+systemddir    ?= $(PREFIX)/lib/systemd
+unitdir       ?= $(systemddir)/system
+tmpfilesdir   ?= $(PREFIX)/lib/tmpfiles.d
+sysusersdir   ?= $(PREFIX)/lib/sysusers.d
+# The interpreter on the device, and where it looks for packages (Debian: dist-packages).
+PYTHON_TARGET ?= $(PREFIX)/bin/python3
+pythondir     ?= $(shell $(PYTHON_TARGET) tools/pythondir.py $(PREFIX))
+
+install: install-python install-system  ## put everything where a package would: DESTDIR=, PREFIX=, pythondir=, unitdir=, ...
+
+install-python: setup
+	@tools/install-python '$(DESTDIR)' '$(pythondir)' '$(bindir)' '$(PYTHON_TARGET)'
+
+install-system: setup
+	@DESTDIR='$(DESTDIR)' bindir='$(bindir)' libdir='$(libdir)' datadir='$(datadir)' mandir='$(mandir)' \
+	sysconfdir='$(sysconfdir)' systemddir='$(systemddir)' unitdir='$(unitdir)' tmpfilesdir='$(tmpfilesdir)' \
+	sysusersdir='$(sysusersdir)' tools/install-system
 
 clean:  ## remove what was made here
 	rm -rf build dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
