@@ -21,12 +21,12 @@ from otad.blocking import finish, start
 from otad.bootenv import Slot
 from otad.config import Swupdate
 from otad.encoding import Source
+from otad.encoding.pump import feed
 from otad.errors import RetryLater, Who
 from otad.formats import swu
 from otad.formats.release import Payload, PayloadKind
 from otad.payload import Installed, Progress, messages, process
 from otad.payload.bundle import Hardware, Plan, plan
-from otad.payload.feed import feed
 from otad.payload.progress import Message
 
 

@@ -56,8 +56,9 @@ class Board:
     def offer(self, bundle: bytes, *, zstd: bool = False, disk: int = len(IMAGE)) -> tuple[Payload, Source]:
         """The bundle as it lies in the cache."""
         sha256 = hashlib.sha256(bundle).hexdigest()
-        blob = self.folder / "blob"
-        blob.write_bytes(zstandard.compress(bundle) if zstd else bundle)
+        data = zstandard.compress(bundle) if zstd else bundle
+        blob = self.folder / hashlib.sha256(data).hexdigest()
+        blob.write_bytes(data)
         decoder = zstandard_encoding.DECODER if zstd else plain.DECODER
         payload = Payload(kind=PayloadKind.SYSTEM, name="system", sha256=sha256, length=len(bundle), disk=disk)
         return payload, Source(blob, decoder, sha256, len(bundle))
