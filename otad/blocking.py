@@ -34,12 +34,17 @@ async def finish(job: asyncio.Future[_T], stop: threading.Event | None = None) -
     except asyncio.CancelledError:
         if stop is not None:
             stop.set()
-        while not job.done():
-            with contextlib.suppress(asyncio.CancelledError):  # once is enough
-                await asyncio.wait({job})
-        job.exception()  # looked at, and less than the cancellation
+        await outlive(job)
         raise
     return job.result()
+
+
+async def outlive(job: asyncio.Future[_T]) -> None:
+    """Wait until `job`'s thread has ended, cancelled or not; what it gave or raised no longer matters."""
+    while not job.done():
+        with contextlib.suppress(asyncio.CancelledError):  # the caller has one already
+            await asyncio.wait({job})
+    job.exception()  # or asyncio complains that nobody looked
 
 
 async def run(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
