@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,13 +14,16 @@ from hypothesis import strategies as st
 
 from otad.bootenv import Slot
 from otad.bootenv.uboot import ENV_VERSION, RETIRE, arm, boot_status, confirm, env_problems, parse, rollback
-from simulator.bootloader import DEFAULT, Boot, Env, Loads, Stop, power_on, retry, settle, stored
+from simulator.bootloader import DEFAULT, Boot, Env, Loads, Stop, _count_in_driver, _ran_out, power_on, retry, settle, stored
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "u-boot" / "files"
 STABLE_B = DEFAULT._replace(boot_partition="B", otad_fallback="A")
 TRIAL_B = DEFAULT._replace(**arm(Slot.B, Slot.A))
 ODD = st.sampled_from(["", "0", "1", "2", "3", "4", "8", "9", "a", "0x1", "A", "B", "C", "-1", "junk"])
 ENVS = st.builds(Env, *[ODD] * len(Env._fields))
+
+
+PARTITIONS = {Slot.A: "2", Slot.B: "3"}
 
 
 def text(name: str) -> dict[str, str]:
@@ -188,6 +193,55 @@ class TestTraps:
     def test_what_the_shell_would_not_pass_as_one_word_is_not_modelled(self, odd: str) -> None:
         with pytest.raises(ValueError, match="U-Boot would take it"):
             power_on(DEFAULT._replace(otad_boots=odd), everything_loads)
+
+
+HUSH = """
+run() { eval "eval \\"\\$$1\\""; }
+setenv() { eval "$1=\\$2"; }
+number() { set -- "${1%%[!0-9a-fA-F]*}"; echo $((0x${1:-0})); }
+setexpr() { eval "$1=$(printf %x $(($(number $2) + $(number $4))))"; }
+itest() { test $# = 3 && test $(number $1) -gt $(number $3); }
+saveenv() { (IFS=,; set -- VARIABLES; echo "$*"); }
+sleep() { :; }
+reset() { echo "reset $pn"; exit; }
+otad_load='case $loads in *$pn*) echo "slot $pn"; exit;; esac'
+otad_recovery='if test $recovery = 1; then echo recovery; exit; fi'
+"""
+
+
+class TestParity:
+    """The scripts of the recipes, run by a shell whose few commands are those of U-Boot, against the model."""
+
+    def scripts(self) -> str:
+        hush = HUSH.replace("VARIABLES", " ".join(f'"${name}"' for name in Env._fields))
+        return hush + "".join(f"{name}='{value}'\n" for name, value in text("otad-scripts.env").items())
+
+    def runs(self, starts: list[tuple[Env, str, bool]]) -> list[list[str]]:
+        """What each start stored and came to: the driver's part is the model's, the scripts' part is the shell's."""
+        lines = [self.scripts()]
+        for env, loads, recovery in starts:
+            env = _count_in_driver(env)[0]  # noqa: PLW2901
+            variables = " ".join(f"{name}='{value}'" for name, value in env._asdict().items())
+            command = "altbootcmd" if _ran_out(env) else "bootcmd"
+            lines.append(f"({variables} loads='{loads}' recovery={int(recovery)} pn=; run {command}); echo end")
+        done = subprocess.run(["sh"], input="\n".join(lines), capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        return [run.splitlines() for run in done.stdout.split("end\n")[:-1]]
+
+    def modelled(self, env: Env, loads: str, recovery: bool) -> list[str]:
+        boot = power_on(env, lambda slot: PARTITIONS[slot] in loads, recovery=recovery)
+        stores = boot.stores[len(_count_in_driver(env)[1]) :]
+        end = f"slot {PARTITIONS[boot.end]}" if isinstance(boot.end, Slot) else boot.end.value
+        last = [f"{end} {PARTITIONS[boot.unloadable] if boot.unloadable else ''}" if boot.end is Stop.RESET else end]
+        return [",".join(store) for store in stores] + last
+
+    def test_the_text_does_what_the_model_says(self) -> None:
+        data = product(
+            "AB", ["0", "1", "2", ""], ["", "3"], ["3"], ["", "0", "7", "8", "f"], ["8", ""], ["", "A", "B", "C"], [""]
+        )
+        starts = [(Env(*values), loads, recovery) for values in data for loads in ("23", "2", "") for recovery in (True, False)]
+        for start, ran in zip(starts, self.runs(starts), strict=True):
+            assert ran == self.modelled(*start), start
 
 
 @given(ENVS)
