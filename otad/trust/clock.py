@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from otad.formats import Model
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SECOND = timedelta(seconds=1)
+_log = logging.getLogger(__name__)
 _SYNCED_ERROR = 16_000_000
 """Microseconds: the kernel's NTP_PHASE_LIMIT (include/linux/timex.h), its error estimate while nothing steers the clock."""
 
@@ -94,8 +96,8 @@ def kernel_synchronised() -> bool:
     """
     state = _Timex()
     if ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(state)) < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"adjtimex: {os.strerror(number)}")
+        _log.warning("the clock is taken as not synchronised: adjtimex: %s", os.strerror(ctypes.get_errno()))
+        return False
     return bool(state.maxerror < _SYNCED_ERROR)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -66,6 +68,15 @@ class TestSignatures:
         cause = await refused(device, Rejected)
         assert cause.code == "wrong-threshold"
         assert cause.evidence["signatures"] == "1 of 2"
+
+    async def test_rsa_pss_keys_count_like_any_other(self, device: Device, repo: TufRepository) -> None:
+        repo.signers["releases"] = [CryptoSigner.generate_rsa(scheme="rsassa-pss-sha256", size=2048)]
+        repo.delegate(releases=["releases/*/*", "encodings/*/*"], rollouts=["rollouts/*"])
+        repo.publish("targets", "releases")
+        await device.repository().refresh()
+        repo.publish("releases")
+        repo.seal("releases", [CryptoSigner.generate_rsa(scheme="rsassa-pss-sha256", size=2048)])
+        assert (await refused(device, Rejected)).code == "wrong-key"
 
     async def test_one_key_under_two_signatures_counts_once(self, device: Device, repo: TufRepository) -> None:
         repo.publish("targets")
@@ -143,18 +154,28 @@ class TestRollback:
         repo.publish_snapshot()
         assert (await refused(device, Rejected)).code == "rollback-attack"
 
-    async def test_rotating_the_online_keys_ends_a_fast_forward(self, device: Device, repo: TufRepository) -> None:
-        """TUF 5.3.11: who held the keys signed version 2**31; after the rotation, small numbers are accepted again."""
-        thief = copy.deepcopy((repo.timestamp, repo.snapshot))
-        repo.timestamp.version = repo.snapshot.version = 2**31
-        repo.publish_snapshot()
+    async def test_a_hash_of_the_snapshot_does_not_undo_it(self, device: Device, repo: TufRepository) -> None:
+        repo.publish("releases")
         await device.repository().refresh()
-        repo.signed["timestamp"], repo.signed["snapshot"] = thief
+        repo.snapshot.meta["releases.json"] = MetaFile(1)
         repo.publish_snapshot()
+        data = repo.files["metadata/3.snapshot.json"]
+        repo.timestamp.snapshot_meta = MetaFile(3, len(data), {"sha256": hashlib.sha256(data).hexdigest()})
+        repo.sign("timestamp")
+        assert (await refused(device, Rejected)).code == "rollback-attack"
+
+    async def test_rotating_the_online_keys_ends_a_fast_forward(self, device: Device, repo: TufRepository) -> None:
+        """TUF 5.3.11: who held the online keys signed version 2**31; after the rotation, small numbers are accepted again."""
+        honest = copy.deepcopy(repo.signed)
+        repo.timestamp.version = repo.snapshot.version = repo.signed["rollouts"].version = 2**31
+        repo.publish("rollouts")
+        await device.repository().refresh()
+        repo.signed |= {role: honest[role] for role in ("timestamp", "snapshot", "rollouts")}
+        repo.publish("rollouts")
         assert (await refused(device, RetryLater)).code == "stale-mirror"
         repo.rotate("timestamp")  # the snapshot's key stays: its stored copy must go nevertheless
         repo.publish_root()
-        repo.publish_snapshot()
+        repo.publish("rollouts")
         await device.repository().refresh()
 
 
@@ -264,8 +285,11 @@ class TestTargets:
     async def test_altered_document(self, device: Device, repo: TufRepository) -> None:
         for path, data in repo.files.items():
             if path.startswith("targets/rollouts/"):
-                repo.files[path] = data.replace(b"stable", b"stabel")
-        assert (await refused(device, Rejected)).code == "arbitrary-target"
+                reordered = dict(reversed(json.loads(data).items()))  # as long, as valid, not what was signed
+                repo.files[path] = json.dumps(reordered, separators=(",", ":")).encode()
+        cause = await refused(device, Rejected)
+        assert cause.code == "arbitrary-target"
+        assert "SHA-256" in cause.what
 
     async def test_a_document_that_is_too_long_is_not_asked_for(
         self, device: Device, repo: TufRepository, server: TufServer
