@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +25,7 @@ from otad.running import Running
 from otad.statemachine import Kind, Outcome, Record, State, Step
 
 COMMITTED = "committed"  # setting: the campaign and the release (SHA-256) that were committed last
+_log = logging.getLogger(__name__)
 _LINK = {State.CHECK, State.DOWNLOAD}  # a FAILED here is about the link
 
 
@@ -55,6 +57,7 @@ class TransitionBook:
             self._journal.transition(after, event, tries=tries)
         else:
             self._journal.events.append(event)
+        _say(event)
         self.record, self._began = after, time.monotonic()
         if before.state is State.COMMIT and after.state is State.IDLE:
             attempt = before.the_attempt
@@ -136,6 +139,15 @@ class TransitionBook:
             version=attempt.version,
             slot=target,
         )
+
+
+def _say(event: Event) -> None:
+    """One line for the log: what ended, how, and why."""
+    level = logging.WARNING if event.cause and event.outcome not in {Outcome.NOTHING, Outcome.HELD} else logging.INFO
+    about = f" (release {event.version})" if event.version else ""
+    why = f": {event.cause}" if event.cause else ""
+    fields = {"state": event.state, "outcome": event.outcome, "release": event.version, "attempt": event.attempt}
+    _log.log(level, "%s: %s%s%s", event.state, event.outcome, about, why, extra=fields)
 
 
 def _now() -> datetime:

@@ -16,6 +16,7 @@ import os
 import shutil
 import sys
 import uuid
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 
@@ -23,6 +24,8 @@ from typing_extensions import Self
 
 from otad.blocking import run
 from otad.bootenv import Slot
+from otad.journal import Journal
+from otad.orders import NEXT
 from simulator import processes, system
 from simulator.bootloader import RESETS, Stop, power_on
 from simulator.envfile import EnvFile
@@ -104,6 +107,11 @@ class FastBoard:
         if isinstance(self.slot, Slot) and self._process is None:
             await self._start()
             self._life = asyncio.create_task(self._live())
+
+    def pass_hours(self) -> None:
+        """The next check is due, as if its interval had passed. While otad sleeps."""
+        with closing(Journal.open(self.folder / "data" / "otad" / "journal.db")) as journal:
+            journal.settings.put_time(NEXT, None)
 
     async def settled(self, timeout: float = 60) -> Slot | Stop | None:
         """Wait until otad sleeps, through any number of reboots; what runs then.

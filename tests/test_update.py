@@ -1,10 +1,8 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
 """Whole updates on the fast board: real otad, TUF, HTTPS, SWUpdate, fw_setenv, SQLite and ext4."""
 
-import contextlib
 import json
 import shutil
-import sqlite3
 
 import pytest
 
@@ -46,9 +44,7 @@ def chain(board):
 
 
 async def check_again(board):
-    """As if the check interval had passed."""
-    with contextlib.closing(sqlite3.connect(board.folder / "data" / "otad" / "journal.db")) as db, db:
-        db.execute("DELETE FROM settings WHERE name = 'next_check'")
+    board.pass_hours()
     await board.wake()
     await board.settled()
 
