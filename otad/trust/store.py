@@ -85,14 +85,14 @@ class Store:
         """Keep an accepted root. Raises RetryLater as every `keep_` does: "data-full", "data-unwritable"."""
         self._write(_root(version), data)
         for old in self.roots()[:-ROOTS]:
-            (self._folder / _root(old)).unlink()
+            _remove(self._folder / _root(old))
 
     def keep_document(self, sha256: str, data: bytes) -> None:
         """Keep a target file whose hash was checked; the ones longest unchanged make room."""
         self._write(f"documents/{sha256}", data)
         others = [path for path in (self._folder / "documents").iterdir() if path.name != sha256]
         for path in sorted(others, key=lambda path: path.stat().st_mtime)[: -(DOCUMENTS - 1)]:
-            path.unlink()
+            _remove(path)
 
     def keep_roles(self, roles: Mapping[str, bytes], floor: Floor) -> None:
         """Keep what a whole refresh accepted: `roles` in the order in which they lead to each other, so last first."""
@@ -107,12 +107,7 @@ class Store:
         floor.json goes last: it holds the keys that tell that this is to be done.
         """
         for name in ("timestamp.json", "snapshot.json", "floor.json"):
-            path = self._folder / name
-            try:
-                path.unlink(missing_ok=True)
-                _sync(self._folder)
-            except OSError as error:
-                raise _unwritable(path, error) from error
+            _remove(self._folder / name)
 
     def set_aside_root(self, version: int, why: str) -> None:
         """A stored root that does not hold."""
@@ -164,6 +159,15 @@ def _read(path: Path) -> bytes | None:
         _log.warning("%s is larger than %d bytes and is taken as absent", path, LIMIT)
         return None
     return data
+
+
+def _remove(path: Path) -> None:
+    """Remove a file for good, if it is there."""
+    try:
+        path.unlink(missing_ok=True)
+        _sync(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def _sync(folder: Path) -> None:
