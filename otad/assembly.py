@@ -31,9 +31,11 @@ from otad.orders import NEXT, Orders
 from otad.payload.generations import Generations
 from otad.payload.swupdate import SwupdateHandler
 from otad.ports import Ports
+from otad.probation import Probation
 from otad.report.outbox import Outbox
 from otad.report.reporter import Reporter
 from otad.report.sink_http import HttpSink
+from otad.revert import revert
 from otad.running import Running, running
 from otad.slots import Slots
 from otad.statemachine import Record
@@ -132,6 +134,7 @@ async def assembled(
             config.swupdate, origin.slots, paths.run, config.device.hwrevision, readback=config.slots.readback
         )
         host = SystemdHost(config.reboot)
+        health = CheckExaminer(config, orders, reach, monitor.found)
         ports = Ports(
             boot=origin.boot,
             slots=origin.slots,
@@ -146,12 +149,13 @@ async def assembled(
                 {PayloadKind.SYSTEM: handler},
                 monitor.advance,
             ),
-            health=CheckExaminer(config, orders, reach, monitor.found),
+            health=health,
             host=host,
             witness=ReportingWitness(reporter, Collector(paths.data / "evidence")),
             found=origin.found,
             refusal=refusal,
         )
+        orders.probation = Probation(journal, config.health, orders.now, health.glances(), lambda: revert(ports))
         book = TransitionBook(journal, orders, config.attempts, device, runs)
         book.watch(lambda _: monitor.turned())
         if reporter:

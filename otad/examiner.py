@@ -37,6 +37,11 @@ class CheckExaminer:
         self._orders.abandon.clear()
         return verdict.cause
 
-    async def glance(self) -> Cause | None:
-        """Every check once, with its retries: what probation asks."""
-        return (await look(load(self._settings, self._around), Clock(), self._found)).cause
+    def glances(self) -> Callable[[], Awaitable[Cause | None]]:
+        """For probation: each call asks every check once, with its retries. A link that is down undoes nothing."""
+        plans = load(self._settings, self._around, reachable=False)
+
+        async def glance() -> Cause | None:
+            return (await look(plans, Clock(), self._found)).cause
+
+        return glance

@@ -8,6 +8,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from datetime import datetime, timedelta
 from otad.config import Config
 from otad.errors import Cause, Who
 from otad.journal import Journal
+from otad.probation import Probation
 from otad.schedule import due, following
 from otad.statemachine import Attempt, Outcome, Record, State, Step
 
@@ -27,16 +29,18 @@ LAST, NEXT, FAILURES = "last_check", "next_check", "check_failures"
 class Orders:
     """What is wanted now. All methods belong to the event loop's thread.
 
-    hurry     set when a person wants the soak to end as soon as every check has passed
-    abandon   set when a person wants the trial undone
+    probation  watches the release that was committed last; the assembly puts it in
+    hurry      set when a person wants the soak to end as soon as every check has passed
+    abandon    set when a person wants the trial undone
     """
 
     def __init__(self, journal: Journal, config: Config, now: Callable[[], datetime], attached: Callable[[], int]) -> None:
         self.hurry = asyncio.Event()
         self.abandon = asyncio.Event()
+        self.probation: Probation | None = None
         self._journal = journal
         self._config = config
-        self._now = now
+        self.now = now
         self._attached = attached
         self._wake = asyncio.Event()
         self._interrupt = asyncio.Event()
@@ -55,11 +59,13 @@ class Orders:
         while True:
             self._wake.clear()
             if self._revert:
-                step, self._revert = self._revert, None
-                return step
+                order, self._revert = self._revert, None
+                return order
             if self._check or self._due():
                 self._check = False
                 return Step(Outcome.DUE)
+            if self.probation and (step := await self.probation.look()):
+                return step
             wait = self._idle_for()
             if wait <= 0:
                 return Step(Outcome.SLEEP)
@@ -137,10 +143,12 @@ class Orders:
         if after.state is State.IDLE and before.state is not State.IDLE:
             self._stop = None
             self._plan(before.state, step, retry_at)
+            if self.probation and before.state is State.COMMIT:
+                self.probation.begin()
 
     def _plan(self, state: State, step: Step, retry_at: datetime | None) -> None:
         """When to look again: sooner after a failure of the link, at the time that somebody named, else after the interval."""
-        now, check, settings = self._now(), self._config.check, self._journal.settings
+        now, check, settings = self.now(), self._config.check, self._journal.settings
         again = now + timedelta(seconds=step.retry_after) if step.retry_after is not None else retry_at
         unlucky = step.outcome is Outcome.FAILED and state in {State.CHECK, State.DOWNLOAD}
         failures = int(settings.get(FAILURES) or 0) + 1 if unlucky else 0
@@ -153,15 +161,16 @@ class Orders:
 
     def _due(self) -> bool:
         settings = self._journal.settings
-        return due(self._now(), settings.time(LAST), settings.time(NEXT))
+        return due(self.now(), settings.time(LAST), settings.time(NEXT))
 
     def _idle_for(self) -> float:
         """Seconds to wait before looking again; 0: nothing needs the process."""
         next_ = self._journal.settings.time(NEXT)
-        until = max((next_ - self._now()).total_seconds(), 0.01) if next_ else self._config.check.interval
+        until = max((next_ - self.now()).total_seconds(), 0.01) if next_ else self._config.check.interval
         linger = self._config.daemon.linger - (time.monotonic() - self._busy)
-        if self._config.daemon.resident or until <= STAY:
-            return until
+        watched = self.probation.left() if self.probation else math.inf
+        if self._config.daemon.resident or until <= STAY or watched < math.inf:
+            return min(until, watched)
         if self._attached():
             return min(until, 1.0)
         return min(until, max(linger, 0.0))
