@@ -14,6 +14,8 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -63,7 +65,7 @@ class SwupdateHandler:
     async def check(self, payload: Payload, source: Source, target: Slot) -> None:
         """Refuse what this device must not install. Raises Rejected, RetryLater, or Corrupt when the blob cannot be decoded."""
         head, _ = await finish(start(self._look, payload, source, target))
-        with process.room(self._run, self._slots.device(target)) as room:
+        with process.room(self._run, Path(os.devnull)) as room:  # whatever SWUpdate made of -c, it could write nothing
             file = room.folder / "head.swu"
             file.write_bytes(swu.alone(head))
             with file.open("rb") as stdin:
@@ -122,6 +124,7 @@ class _Steps:
 
     def __init__(self, progress: Progress, length: int, *, reads: bool) -> None:
         self._progress = progress
+        self._loop = asyncio.get_running_loop()
         self._length = length
         self._wrote = 0
         self._all = 2 * length if reads else length
@@ -132,7 +135,8 @@ class _Steps:
         self._progress(self._wrote, self._all)
 
     def read(self, done: int, _all: int) -> None:
-        self._progress(self._length + done, self._all)
+        """Called in the thread that reads; told in the loop, as the rest."""
+        self._loop.call_soon_threadsafe(self._progress, self._length + done, self._all)
 
 
 def _differs(payload: Payload, target: Slot, found: str, expected: str) -> RetryLater:

@@ -21,6 +21,7 @@ from otad.bootenv import Slot
 from otad.config import Swupdate
 from otad.errors import BootEnvironmentError, Cause, Corrupt, OtadError, Rejected, RetryLater
 from otad.formats.encodings import Encoding
+from otad.payload import messages, process
 from otad.payload.swupdate import SwupdateHandler
 from otad.slots import Slots as SlotStore
 from tests.support.bundles import CONFINE, Signer, bundle, with_key, with_section
@@ -122,6 +123,17 @@ async def test_a_device_that_does_not_know_its_hardware_says_so(board: Board, te
     if text is not None:
         (board.folder / "hwrevision").write_text(text)
     await refused(board, bundle(board.signer, IMAGE), "hwrevision-unreadable", RetryLater)
+
+
+@pytest.mark.parametrize("hardware", ["raspberry:1.0", "jetson-nano:2.0"])
+async def test_swupdate_itself_refuses_a_bundle_of_ours_for_other_hardware(board: Board, hardware: str) -> None:
+    """Ours is the better message; SWUpdate's own refusal is what stands if somebody runs it by hand."""
+    (board.folder / "bundle").write_bytes(bundle(board.signer, IMAGE))
+    trust = ("-k", str(board.signer.file), "-e", "stable,B", "-H", hardware, "-i", "/dev/stdin")
+    with process.room(board.paths.run, board.folder / "slot-b") as room, (board.folder / "bundle").open("rb") as stdin:
+        ended = await process.run((str(CONFINE), "-v", *trust), stdin.fileno(), room, 60)
+    assert messages.explain(ended.log, ended.status, "system").cause.code == "bundle-hardware"
+    assert board.read(Slot.B) == OLD
 
 
 async def test_what_is_no_bundle_is_refused(board: Board) -> None:
