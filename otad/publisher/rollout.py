@@ -65,10 +65,17 @@ def start(ws: Workspace, channel: str, new: NewCampaign, *, now: datetime) -> Ca
 
 
 def advance(ws: Workspace, channel: str, ppm: int, phase: str = "", campaign: str | None = None, *, now: datetime) -> Campaign:
-    """Raise the pace to at least `ppm` from now on; what the curve had planned beyond that stays planned."""
+    """Raise the pace to at least `ppm` from now on; what the curve had planned beyond that stays planned.
+
+    Raises Rejected("advance-behind") when the pace is that high already.
+    """
 
     def faster(old: Campaign) -> Campaign:
-        elapsed = math.floor(((old.paused or now) - old.started).total_seconds())
+        elapsed = max(0, math.floor(((old.paused or now) - old.started).total_seconds()))
+        slowest = min(curve.at(elapsed) for curve in (old.curve, *(curve for _, curve in old.strata)))
+        if ppm <= slowest:
+            what = f"{old.id} is at {slowest / 10_000:g} % already, and never goes back"
+            raise Rejected("advance-behind", what, "Give a larger share, or pause or stop it", who=Who.INTEGRATOR)
         strata = tuple((match, raised(curve, elapsed, ppm)) for match, curve in old.strata)
         return old.model_copy(update={"curve": raised(old.curve, elapsed, ppm), "strata": strata, "phase": phase or old.phase})
 
