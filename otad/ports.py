@@ -32,7 +32,7 @@ class Hold:
 class Generation:
     """The applications and models that go with one release; each slot points at one.
 
-    system    what the slot's image must read back as; None when the release brought none
+    system    what the slot's image must read back as; carried over when the release brought none, None when nobody knows
     previous  the generation that it was derived from in place, when it brought no system image
     """
 

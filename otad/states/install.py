@@ -31,10 +31,15 @@ async def _write(attempt: Attempt, release: Release, slot: Slot, ports: Ports) -
         ports.slots.guard(attempt.target, ports.boot.status(), release.system.disk if release.system else 0)
         ports.boot.retire()  # from here on the boot loader must not fall back to it
         ports.generations.unpoint(attempt.target)
-    before = ports.boot.status()
-    installed = await ports.delivery.install(attempt, release, slot)
+    before, failure = ports.boot.status(), None
+    try:
+        installed = await ports.delivery.install(attempt, release, slot)
+    except OtadError as error:
+        failure = error
     if ports.boot.status() != before:
-        return Step(Outcome.TAMPERED, _tampered(attempt))
+        return Step(Outcome.TAMPERED, _tampered(attempt))  # whatever else went wrong: it must be disarmed
+    if failure:
+        raise failure
     generation = ports.generations.create(attempt, release, installed)
     if attempt.target:
         ports.generations.point(attempt.target, generation.number)  # last: only a whole slot is pointed at
