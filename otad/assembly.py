@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+
+import aiohttp
 
 from otad import __version__
 from otad.book import TransitionBook
@@ -22,12 +23,11 @@ from otad.examiner import CheckExaminer
 from otad.fetch.cache import Cache
 from otad.fetch.download import Download
 from otad.fetch.session import open_session
-from otad.formats.release import PayloadKind
 from otad.host import SystemdHost
 from otad.journal import Journal
 from otad.monitor import Monitor
 from otad.offers import RepositoryOffers
-from otad.orders import NEXT, Orders
+from otad.orders import Orders
 from otad.payload.generations import Generations
 from otad.payload.swupdate import SwupdateHandler
 from otad.ports import Ports
@@ -39,7 +39,7 @@ from otad.revert import revert
 from otad.running import Running, running
 from otad.slots import Slots
 from otad.statemachine import Record
-from otad.trust import client
+from otad.trust.client import Repository as TufRepository
 from otad.trust.clock import Clock
 from otad.trust.http import HttpFetch
 from otad.trust.store import Store
@@ -48,28 +48,34 @@ from otad.witness import ReportingWitness
 
 @dataclass(frozen=True)
 class Origin:
-    """What is known of this boot before the engines are: the environment, the slots, and the status as found."""
+    """What is known of this boot before the engines are.
+
+    found    the boot status as this boot began; None when nobody knows
+    device   this device's name in the fleet
+    refusal  why no update may begin in this boot
+    """
 
     boot: BootEnvironment
     slots: Slots
     generations: Generations
-    found: BootStatus | None
+    journal: Journal
+    device: str
+    found: BootStatus | None = None
+    refusal: Cause | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Assembly:
-    """What the daemon drives. `attached`: how many clients hold the local API's socket now."""
+    """What the daemon drives."""
 
     config: Config
-    journal: Journal
     orders: Orders
     monitor: Monitor
     book: TransitionBook
     ports: Ports
     desk: Counter
-    reporter: Reporter | None
     host: SystemdHost
-    attached: Callable[[], int] = lambda: 0
+    reporter: Reporter | None
 
     async def report(self) -> None:
         """Tell the fleet what it is owed, until cancelled."""
@@ -79,10 +85,9 @@ class Assembly:
     async def rest(self, seconds: float) -> None:
         """Before the process ends: tell what can be told, and be woken for a check that is sooner than otad.timer."""
         await self.ports.witness.say(seconds)
-        next_ = self.journal.settings.time(NEXT)
-        until = (next_ - datetime.now(timezone.utc)).total_seconds() if next_ else self.config.check.interval
-        if until < self.config.check.interval * (1 - self.config.check.jitter) - seconds:
-            await self.host.wake(until)
+        check, left = self.config.check, self.orders.left()
+        if left < check.interval * (1 - check.jitter) - seconds:
+            await self.host.wake(left)
 
     def words(self, record: Record) -> str:
         """One line for `systemctl status`."""
@@ -93,74 +98,82 @@ class Assembly:
 
 
 @asynccontextmanager
-async def assembled(
-    config: Config, origin: Origin, journal: Journal, device: str, refusal: Cause | None
-) -> AsyncIterator[Assembly]:
-    """Everything wired up; the network sessions are closed at the end."""
-    paths = config.paths
-    clock = Clock.of_image(paths.release)
-    agent = f"otad/{__version__}"
+async def assembled(config: Config, origin: Origin, beat: Callable[[], None]) -> AsyncIterator[Assembly]:
+    """Everything wired up; the network sessions are closed at the end. `beat` is called whenever something moves."""
+    clock = Clock.of_image(config.paths.release)
+    trusted_dates = clock.synchronised()
+    async with _session(config.repository, config.download.timeout, trusted_dates) as session:
+        if config.report.url is None:
+            yield _assemble(config, origin, beat, clock, session, None)
+            return
+        sink = config.repository.model_copy(update={"url": config.report.url, "ca": config.report.ca})
+        async with _session(sink, config.report.timeout, trusted_dates) as told:
+            http_sink = HttpSink(told, config.report.url, origin.device, config.report.timeout)
+            reporter = Reporter(Outbox(origin.journal, HttpSink.name), http_sink)
+            yield _assemble(config, origin, beat, clock, session, reporter)
+
+
+def _session(at: Repository, timeout: float, trusted_dates: bool) -> aiohttp.ClientSession:
+    return open_session(at, dates=trusted_dates, timeout=timeout, agent=f"otad/{__version__}")
+
+
+def _assemble(
+    config: Config,
+    origin: Origin,
+    beat: Callable[[], None],
+    clock: Clock,
+    session: aiohttp.ClientSession,
+    reporter: Reporter | None,
+) -> Assembly:
+    paths, journal = config.paths, origin.journal
 
     def runs() -> Running:
         return running(origin.slots.booted(), origin.generations, paths.release)
 
-    monitor = Monitor(journal, runs)
+    monitor = Monitor(journal, runs, beat)
+    orders = Orders(journal, config, lambda: datetime.now(timezone.utc))
+    http = HttpFetch(session, config.repository.url)
+    health = CheckExaminer(config, orders, _reach(http), monitor.found)
+    store = Store(paths.data / "trust", paths.trust_anchor)
+    repository = TufRepository(http, store, clock, product=config.device.product, channel=config.repository.channel)
+    host = SystemdHost(config.reboot)
+    ports = Ports(
+        boot=origin.boot,
+        slots=origin.slots,
+        generations=origin.generations,
+        orders=orders,
+        offers=RepositoryOffers(repository, config, origin.device, journal, origin.generations, runs),
+        delivery=_delivery(config, origin, repository, session, monitor),
+        health=health,
+        host=host,
+        witness=ReportingWitness(reporter, Collector(paths.data / "evidence")),
+        found=origin.found,
+        refusal=origin.refusal,
+    )
+    orders.probation = Probation(journal, config.health, orders.now, health.glances(), lambda: revert(ports))
+    book = TransitionBook(journal, orders, config.attempts, origin.device, runs)
+    book.watch(lambda _: monitor.turned())
+    if reporter:
+        book.watch(lambda _: reporter.wake())
+    desk = Counter(config, journal, orders, ports, monitor, lambda: book.record)
+    return Assembly(config, orders, monitor, book, ports, desk, host, reporter)
 
-    async with AsyncExitStack() as stack:
-        settings: dict[str, Any] = {"dates": clock.synchronised(), "agent": agent}
-        session = await stack.enter_async_context(open_session(config.repository, timeout=config.download.timeout, **settings))
-        http = HttpFetch(session, config.repository.url)
-        repository = client.Repository(
-            http,
-            Store(paths.data / "trust", paths.trust_anchor),
-            clock,
-            product=config.device.product,
-            channel=config.repository.channel,
-        )
-        reporter = None
-        if config.report.url:
-            sink = Repository(url=config.report.url, ca=config.report.ca, development=config.repository.development)
-            told = await stack.enter_async_context(open_session(sink, timeout=config.report.timeout, **settings))
-            outbox = Outbox(journal, HttpSink.name)
-            reporter = Reporter(outbox, HttpSink(told, config.report.url, device, config.report.timeout))
-        assembly: Assembly
-        orders = Orders(journal, config, lambda: datetime.now(timezone.utc), lambda: assembly.attached())  # noqa: PLW0108  # it is known only later
 
-        async def reach() -> None:
-            await http.get("metadata/timestamp.json", 2**16, fresh=True)
+def _delivery(
+    config: Config, origin: Origin, repository: TufRepository, session: aiohttp.ClientSession, monitor: Monitor
+) -> CachedDelivery:
+    cache = Cache(config.paths.updates, config.download.reserve)
+    download = Download(session, config.repository.url, cache, config.download, random.Random())
+    system = SwupdateHandler(
+        config.swupdate, origin.slots, config.paths.run, config.device.hwrevision, readback=config.slots.readback
+    )
+    return CachedDelivery(repository.encodings, cache, download, decoders(), {system.kind: system}, monitor.advance)
 
-        cache = Cache(paths.updates, config.download.reserve)
-        handler = SwupdateHandler(
-            config.swupdate, origin.slots, paths.run, config.device.hwrevision, readback=config.slots.readback
-        )
-        host = SystemdHost(config.reboot)
-        health = CheckExaminer(config, orders, reach, monitor.found)
-        ports = Ports(
-            boot=origin.boot,
-            slots=origin.slots,
-            generations=origin.generations,
-            orders=orders,
-            offers=RepositoryOffers(repository, config, device, journal, origin.generations, runs),
-            delivery=CachedDelivery(
-                repository.encodings,
-                cache,
-                Download(session, config.repository.url, cache, config.download, random.Random()),
-                decoders(),
-                {PayloadKind.SYSTEM: handler},
-                monitor.advance,
-            ),
-            health=health,
-            host=host,
-            witness=ReportingWitness(reporter, Collector(paths.data / "evidence")),
-            found=origin.found,
-            refusal=refusal,
-        )
-        orders.probation = Probation(journal, config.health, orders.now, health.glances(), lambda: revert(ports))
-        book = TransitionBook(journal, orders, config.attempts, device, runs)
-        book.watch(lambda _: monitor.turned())
-        if reporter:
-            wake = reporter.wake
-            book.watch(lambda _: wake())
-        desk = Counter(config, journal, orders, ports, monitor, lambda: book.record)
-        assembly = Assembly(config, journal, orders, monitor, book, ports, desk, reporter, host)
-        yield assembly
+
+def _reach(http: HttpFetch) -> Callable[[], Awaitable[None]]:
+    """Ask the repository for its smallest file."""
+
+    async def reach() -> None:
+        await http.get("metadata/timestamp.json", 2**14, fresh=True)
+
+    return reach

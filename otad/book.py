@@ -78,6 +78,10 @@ class TransitionBook:
     def open(self, before: Record | None, resumed: Resumed, kind: BootClass) -> None:
         """Begin with what a boot (or a restart) means: the record as it goes on, and the release that fell back."""
         self.record = after = resumed.record
+        if self._journal.trouble:
+            event = self._event(after, Step(Outcome.FAILED, self._journal.trouble))
+            self._journal.events.append(event)
+            _say(event)
         self._keeps = resumed.refusal is None  # else memory stays as it is until the boot can be understood
         if not self._keeps:
             return

@@ -77,8 +77,8 @@ async def run(path: Path, watchdog: Watchdog) -> int:
             resumed = resume(journal.load(), status, boot_id, there.number if there else None)
             kind = classify(status)
             _log.info("this boot is %s: rule %d, %s", kind.value, resumed.rule, resumed.record.state.value)
-            origin = Origin(boot, slots, generations, found)
-            async with assembled(config, origin, journal, device, resumed.refusal) as assembly:
+            origin = Origin(boot, slots, generations, journal, device, found, resumed.refusal)
+            async with assembled(config, origin, watchdog.beat) as assembly:
                 assembly.book.open(journal.load(), resumed, kind)
                 return await _live(config, assembly, watchdog)
     finally:
@@ -101,7 +101,7 @@ async def _live(config: Config, assembly: Assembly, watchdog: Watchdog) -> int:
     book.watch(lambda record: watchdog.status(assembly.words(record)))
     at = listener.given(os.environ, os.getpid())
     server = Server(assembly.desk, config.daemon, config.paths.run / listener.NAME if at is None else at)
-    assembly.attached = lambda: server.clients
+    assembly.orders.attached = lambda: server.clients
     await server.start()
     machine = asyncio.ensure_future(drive(book.record, assembly.ports, book))
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -27,9 +27,11 @@ _HISTORY_EVENTS = 5000
 class Monitor:
     """What desk and server show. All methods belong to the event loop's thread."""
 
-    def __init__(self, journal: Journal, running: Callable[[], Running]) -> None:
+    def __init__(self, journal: Journal, running: Callable[[], Running], beat: Callable[[], None]) -> None:
+        """`beat` is called whenever something moves: bytes, or a check."""
         self._journal = journal
         self._running = running
+        self._beat = beat
         self._progress: Progress | None = None
         self._findings: dict[str, Finding] = {}
         self._changed = asyncio.Event()
@@ -37,6 +39,7 @@ class Monitor:
 
     def advance(self, step: str, done: int, total: int) -> None:
         """`done` of `total` bytes of `step` are done."""
+        self._beat()
         now = time.monotonic()
         self._progress = sample(self._progress, step, done, total, now)
         if done >= total or now - self._shown >= PACE:
@@ -45,6 +48,7 @@ class Monitor:
 
     def found(self, finding: Finding) -> None:
         """A health check has spoken."""
+        self._beat()
         self._findings[finding.name] = finding
 
     def turned(self) -> None:

@@ -29,19 +29,20 @@ LAST, NEXT, FAILURES = "last_check", "next_check", "check_failures"
 class Orders:
     """What is wanted now. All methods belong to the event loop's thread.
 
+    attached   how many clients hold the local API's socket; the daemon puts it in
     probation  watches the release that was committed last; the assembly puts it in
     hurry      set when a person wants the soak to end as soon as every check has passed
     abandon    set when a person wants the trial undone
     """
 
-    def __init__(self, journal: Journal, config: Config, now: Callable[[], datetime], attached: Callable[[], int]) -> None:
+    def __init__(self, journal: Journal, config: Config, now: Callable[[], datetime]) -> None:
         self.hurry = asyncio.Event()
         self.abandon = asyncio.Event()
         self.probation: Probation | None = None
+        self.attached: Callable[[], int] = lambda: 0
         self._journal = journal
         self._config = config
         self.now = now
-        self._attached = attached
         self._wake = asyncio.Event()
         self._interrupt = asyncio.Event()
         self._check = False
@@ -163,14 +164,18 @@ class Orders:
         settings = self._journal.settings
         return due(self.now(), settings.time(LAST), settings.time(NEXT))
 
+    def left(self) -> float:
+        """Seconds until the next check is due."""
+        next_ = self._journal.settings.time(NEXT)
+        return max((next_ - self.now()).total_seconds(), 0.01) if next_ else self._config.check.interval
+
     def _idle_for(self) -> float:
         """Seconds to wait before looking again; 0: nothing needs the process."""
-        next_ = self._journal.settings.time(NEXT)
-        until = max((next_ - self.now()).total_seconds(), 0.01) if next_ else self._config.check.interval
+        until = self.left()
         linger = self._config.daemon.linger - (time.monotonic() - self._busy)
         watched = self.probation.left() if self.probation else math.inf
         if self._config.daemon.resident or until <= STAY or watched < math.inf:
             return min(until, watched)
-        if self._attached():
+        if self.attached():
             return min(until, 1.0)
         return min(until, max(linger, 0.0))

@@ -9,6 +9,7 @@ from otad.errors import Cause
 from otad.evidence import Collector
 from otad.report.reporter import Reporter
 from otad.statemachine import Attempt
+from otad.watchdog import caused_this_boot
 
 log = logging.getLogger(__name__)
 
@@ -28,4 +29,6 @@ class ReportingWitness:
     async def collect(self, attempt: Attempt | None, cause: Cause | None, *, this_boot: bool) -> Cause | None:
         """Keep the logs of the failed boot (this one, or the one before it) and add the end of them to the cause."""
         found = await self._evidence.collect(attempt.id if attempt else "none", cause, this_boot=this_boot)
+        if not this_boot and (reset := caused_this_boot()) is not None:
+            found["watchdog"] = "the hardware watchdog reset the board" if reset else "the hardware watchdog did not act"
         return replace(cause, evidence={**found, **cause.evidence}) if cause else None
