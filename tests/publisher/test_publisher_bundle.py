@@ -17,7 +17,6 @@ from otad.publisher.workspace import Ceremony, Workspace
 from tests.support.bundles import CONFINE, unavailable
 from tests.support.published import BOARD, NOW, image, packed
 
-
 TAKEN = "SWUpdate was successful !"
 """Its verdict. Its exit status is not asked: 2022.12 exits 1 after this in up to one of five checks of so small a bundle."""
 
