@@ -111,15 +111,15 @@ async def _live(config: Config, assembly: Assembly, watchdog: Watchdog) -> int:
     watchdog.ready()
     try:
         step = await machine
+        await server.stop()  # nobody gives orders to a machine that has ended
+        if step.outcome is Outcome.SLEEP:
+            await assembly.rest(SAY_SECONDS)
     except asyncio.CancelledError:
         _log.info("told to end in %s: it goes on from there at the next start", book.record.state.value)
-        return 0
     finally:
         watchdog.stopping(STOP_SECONDS)
         await server.stop()
         for task in beside:
             task.cancel()
         await asyncio.wait(beside)
-    if step.outcome is Outcome.SLEEP:
-        await assembly.rest(SAY_SECONDS)
     return 0

@@ -1,0 +1,94 @@
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+"""Reports of whole updates on the fast board, to a real HTTP sink: in order, at least once, success only at COMMIT."""
+
+import shutil
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from otad.bootenv import Slot
+from simulator.depot import Depot
+from simulator.fastboard import FastBoard
+from simulator.system import System
+
+MISSING = [tool for tool in ("swupdate", "fw_setenv", "mkenvimage", "mkfs.ext4", "debugfs") if not shutil.which(tool)]
+pytestmark = [pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"), pytest.mark.timeout(180)]
+
+
+@asynccontextmanager
+async def sink(got, board, statuses=()):
+    """Takes events into `got` with the slot in which they arrived; answers with `statuses` first, then 204."""
+    answers = list(statuses)
+
+    async def post(request):
+        told = await request.json()
+        status = answers.pop(0) if answers else 204
+        if status == 204:
+            got.extend((event, board.slot) for event in told["events"])
+        return web.Response(status=status)
+
+    app = web.Application()
+    app.router.add_post("/events", post)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    board.configure("report", f'[report]\nurl = "http://127.0.0.1:{runner.addresses[0][1]}/events"\n')
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def updated(tmp_path, system, statuses=()):
+    """One update with a sink; what it got."""
+    depot = Depot.create(tmp_path / "depot")
+    got: list[tuple[dict[str, Any], Slot]] = []
+    depot.offer(system)
+    async with (
+        depot.served() as repository,
+        FastBoard.create(tmp_path / "b", depot.image(System("1.0.0")), repository) as board,
+        sink(got, board, statuses),
+    ):
+        await board.power_on()
+        await board.settled(timeout=120)
+    return got
+
+
+def told(got):
+    return [(event["state"], event["outcome"]) for event, _ in got]
+
+
+async def test_a_good_update_is_told_in_order_and_the_reboot_before_it(tmp_path):
+    got = await updated(tmp_path, System("1.1.0"))
+    assert told(got) == [
+        ("idle", "due"),
+        ("check", "admitted"),
+        ("download", "done"),
+        ("verify", "done"),
+        ("install", "done"),
+        ("validate", "done"),
+        ("commit", "done"),
+    ]
+    assert [slot for _, slot in got] == [Slot.A] * 5 + [Slot.B] * 2
+    assert len({event["id"] for event, _ in got}) == len(got)
+    about = {(event["campaign"], event["version"], event["slot"]) for event, _ in got if event.get("attempt")}
+    assert len(about) == 1
+
+
+async def test_a_bad_update_tells_its_cause_and_never_success(tmp_path):
+    got = await updated(tmp_path, System("1.1.0", healthy=False))
+    assert ("commit", "done") not in told(got)
+    last = got[-1][0]
+    assert (last["state"], last["outcome"], last["cause"]["code"]) == ("rollback", "done", "check-failed")
+    assert "nonsense" in last["cause"]["what"] + str(last["cause"]["evidence"])
+    assert last["running"] == "1.0.0"
+
+
+async def test_what_a_sink_did_not_take_comes_again_in_order(tmp_path):
+    got = await updated(tmp_path, System("1.1.0"), statuses=[503, 500, 503])
+    assert told(got)[0] == ("idle", "due")
+    assert told(got)[-1] == ("commit", "done")
+    ids = [event["id"] for event, _ in got]
+    assert ids == sorted(ids)
