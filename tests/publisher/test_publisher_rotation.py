@@ -8,9 +8,10 @@ import pytest
 
 from otad.errors import OtadError, Rejected
 from otad.publisher import rotation
+from otad.publisher.keys import KeyType
 from otad.publisher.publish import publish, refresh
 from otad.publisher.roles import ROLES
-from otad.publisher.workspace import Workspace
+from otad.publisher.workspace import Ceremony, Workspace
 from tests.support.published import NOW, Reader, rolled_out
 
 
@@ -36,6 +37,16 @@ def test_all_root_keys_can_be_replaced_one_by_one(ws: Workspace, published: Path
     Reader(published, first, tmp_path / "device")
     assert [name for name in ws.keys.public() if name.startswith("root")] == ["root4", "root5", "root6"]
     assert (ws.roles.root().version, ws.roles.root().roles["root"].threshold) == (4, 2)
+
+
+def test_the_only_root_key_signs_its_successor(tmp_path: Path) -> None:
+    ceremony = Ceremony(bundle_type=KeyType.EC, threshold=1, root_keys=1, targets_keys=1)
+    ws = Workspace.create(tmp_path / "ws", "camera", ceremony, now=NOW)
+    first = ws.anchor
+    rotation.rotate(ws, "root", now=NOW)
+    publish(ws, tmp_path / "out", now=NOW)
+    assert Reader(tmp_path / "out", first, tmp_path / "device").updater.get_targetinfo("rollouts/stable.json") is None
+    assert ws.roles.root().version == 2
 
 
 def test_a_root_that_the_old_keys_did_not_sign_is_not_written(ws: Workspace) -> None:
@@ -66,9 +77,6 @@ def test_a_chosen_key_is_replaced_and_an_unknown_one_named(ws: Workspace) -> Non
 
 
 def test_an_encrypted_key_has_an_encrypted_successor(tmp_path: Path) -> None:
-    from otad.publisher.keys import KeyType  # noqa: PLC0415
-    from otad.publisher.workspace import Ceremony  # noqa: PLC0415
-
     Workspace.create(tmp_path / "ws", "camera", Ceremony(bundle_type=KeyType.EC, passphrase=b"secret"), now=NOW)
     ws = Workspace.open(tmp_path / "ws", lambda _: b"secret")
     _, new = rotation.rotate(ws, "rollouts", now=NOW)
