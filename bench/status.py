@@ -19,7 +19,7 @@ EVENTS = 5000
 RUNS = 10
 
 
-def run(quick: bool) -> dict[str, float]:  # noqa: FBT001 - the signature of every benchmark
+def run(quick: bool) -> dict[str, float]:
     """`status_cpu_ms`: median user + system time in ms of 10 runs (3 when `quick`)."""
     with tempfile.TemporaryDirectory() as name:
         settings = _device(Path(name), 200 if quick else EVENTS)

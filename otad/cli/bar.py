@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 from typing_extensions import Self
 
-from otad.cli import paint, watch, words
+from otad.cli import paint, say, watch, words
 from otad.control.status import ended, failed
 
 Document = Mapping[str, Any]
@@ -43,7 +43,7 @@ class Bar:
 
     def answered(self, what: str) -> None:
         """Above the bar."""
-        self._progress.console.print(Text(f"{what[0].upper()}{what[1:]}."))
+        self._progress.console.print(Text(say.sentence(what)))
 
     def happened(self, event: Document) -> None:
         """Above the bar; below it, what comes next."""

@@ -32,7 +32,8 @@ def run(client: Client, verb: Verb, version: str | None, watch: Watch, *, as_jso
             watch.begin(_ASKING.get(verb, ""))
             answer = client.order(verb, version)
             if answer.exit is Exit.DONE:
-                watch.answered(answer.words)
+                if verb not in _ASKING:  # there the events say it
+                    watch.answered(answer.words)
                 answer = _end(verb, answer, _watched(client, seen, watch))
     except KeyboardInterrupt:
         say.line("Not watched any more; it goes on. `otactl status` tells how, `otactl cancel` ends it.", to=sys.stderr)
@@ -71,19 +72,24 @@ def _to_the_end(client: Client, seen: int) -> Iterator[Document]:
 
 
 def _end(verb: Verb, answer: Reply, told: list[Document]) -> Reply:
-    """What came of an order that was taken up."""
+    """What came of an order that was taken up; its data have the last event, and the cause when it did not go well."""
     last = told[-1]
-    data = {**answer.data, "event": last}
-    why = next((event["cause"] for event in told if failed(event)), None) or last.get("cause") or {}
-    state, outcome = last["state"], last["outcome"]
-    back = words.next_state(last) is State.ROLLBACK or state == State.ROLLBACK
+    cause = next((event["cause"] for event in told if failed(event)), None) or last.get("cause")
+    data = {**answer.data, "event": last, "cause": cause}
     if not ended(last):
-        slot = "its former slot" if back else f"slot {last['slot']}" if last.get("slot") else "the new release"
-        told_how = "`otactl status` tells how it went, once the device is back"
-        end = Exit.DONE if not back or verb is Verb.ROLLBACK else Exit.FAILED
-        reason = f": {why['what']}" if end is Exit.FAILED and why else ""
-        return Reply(end, f"the device reboots into {slot}{reason}", told_how, data)
-    if outcome == Outcome.DONE and (state == State.COMMIT or verb is Verb.ROLLBACK):
-        return Reply(Exit.DONE, words.happened(last), "", data)
-    end = Exit.NOTHING if outcome == Outcome.NOTHING else Exit.FAILED
-    return Reply(end, f"{words.happened(last)}{': ' + why['what'] if why else ''}", why.get("remedy", ""), data)
+        return _rebooting(verb, last, data)
+    if last["outcome"] == Outcome.DONE and (last["state"] == State.COMMIT or verb is Verb.ROLLBACK):
+        return Reply(Exit.DONE, words.ended(last), "", {**data, "cause": None})
+    end = Exit.NOTHING if last["outcome"] == Outcome.NOTHING else Exit.FAILED
+    return Reply(end, words.ended(last), (cause or {}).get("remedy", ""), data)
+
+
+def _rebooting(verb: Verb, last: Document, data: Document) -> Reply:
+    """The device goes down while it is watched: forth into the new slot, or back out of it."""
+    remedy = "Once the device is back, `otactl status` tells how it went"
+    if State.ROLLBACK in (words.next_state(last), last["state"]):
+        if verb is Verb.ROLLBACK:
+            return Reply(Exit.DONE, "the device reboots into its former slot", remedy, {**data, "cause": None})
+        return Reply(Exit.FAILED, "the update is undone: the device reboots into its former slot", remedy, data)
+    slot = f"slot {last['slot']}" if last.get("slot") else "the new release"
+    return Reply(Exit.DONE, f"the device reboots into {slot}", remedy, {**data, "cause": None})

@@ -2,7 +2,7 @@
 
 Rules:
  1. Colour only on a terminal that wants it (https://no-color.org), and never the only bearer of a meaning.
- 2. Nothing is wider than the terminal, nor than WIDEST; 80 columns when there is no terminal.
+ 2. On a terminal nothing is wider than it, nor than WIDEST. In a pipe a paragraph is one line: to be searched, to be copied.
  3. Times are shown in the device's local time, with how long ago, because its clock may be wrong.
 """
 
@@ -16,6 +16,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 WIDEST = 100
+UNKNOWN = 80
+"""Columns of a terminal that does not tell: a serial console says 0."""
+
 LABEL = 12
 """Columns of the label in front of a text."""
 
@@ -27,12 +30,11 @@ def colourful() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
-def width() -> int:
-    """Columns to use."""
-    try:
-        return min(os.get_terminal_size(sys.stdout.fileno()).columns, WIDEST)
-    except (OSError, ValueError):
-        return 80
+def width() -> int | None:
+    """Columns of the terminal that may be used; None without a terminal."""
+    if not sys.stdout.isatty():
+        return None
+    return min(os.get_terminal_size(sys.stdout.fileno()).columns or UNKNOWN, WIDEST)
 
 
 def paint(text: str, *styles: str) -> str:
@@ -44,14 +46,21 @@ def paint(text: str, *styles: str) -> str:
 
 def labelled(label: str, text: str, *styles: str) -> str:
     """A paragraph with its label in front, the text (in `styles`) wrapped and aligned."""
-    lines = textwrap.wrap(text, max(20, width() - LABEL - 2), break_on_hyphens=False) or [""]
     first = paint(f"  {label:{LABEL}}", "dim")
-    return "\n".join((first if n == 0 else " " * (LABEL + 2)) + paint(line, *styles) for n, line in enumerate(lines))
+    lines = _lines(text, LABEL + 2)
+    return "\n".join((" " * (LABEL + 2) if n else first) + paint(line, *styles) for n, line in enumerate(lines))
 
 
-def wrapped(text: str) -> str:
-    """A paragraph."""
-    return "\n".join(textwrap.wrap(text, width(), break_on_hyphens=False, subsequent_indent="  "))
+def paragraph(text: str) -> str:
+    """`text`, wrapped."""
+    return "\n".join(_lines(text, 0))
+
+
+def _lines(text: str, indent: int) -> list[str]:
+    columns = width()
+    if columns is None:
+        return [text]
+    return textwrap.wrap(text, max(UNKNOWN // 4, columns - indent), break_on_hyphens=False) or [""]
 
 
 def size(count: float) -> str:

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from otad.control.unreachable import forbidden
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -29,18 +31,23 @@ class Places(NamedTuple):
 
 
 def read(file: Path) -> Places:
-    """The places that the settings in `file` and both `conf.d/` name. Raises ConfigError, as otad.config.load does."""
+    """The places that the settings in `file` and both `conf.d/` name.
+
+    Raises ConfigError, as otad.config.load does, and Unreachable if this user may not read them.
+    """
     try:
         merged = _paths([file, *_more(file.parent)])
         own = Path(merged.get("data", Places().data))
         merged |= _paths(_more(own))
         return Places(**{name: Path(merged[name]) for name in Places._fields if name in merged})
+    except PermissionError as error:
+        raise forbidden(Path(error.filename)) from error
     except (OSError, ValueError, TypeError) as error:
         from otad import config  # noqa: PLC0415 - only now: this is the cost that this module avoids
 
         config.load(file)
-        what = f"the settings of {file} changed while they were read, or cannot be read by this user: {error}"
-        raise config.ConfigError("config-unreadable", what, "Run it again, with sudo if need be") from error
+        what = f"the settings of {file} could not be read, and a moment later they could: {error}"
+        raise config.ConfigError("config-unreadable", what, "Run it again") from error
 
 
 def _more(folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ import json
 import sys
 from typing import Any, TextIO
 
-from otad.cli.paint import labelled, paint, wrapped
+from otad.cli.paint import labelled, paint, paragraph
 from otad.control import Exit, Reply
 from otad.control.unreachable import Unreachable
 from otad.errors import OtadError
@@ -34,9 +34,12 @@ def reply(answer: Reply, *, as_json: bool) -> Exit:
     if as_json:
         document({"exit": int(answer.exit), "words": answer.words, "remedy": answer.remedy, "data": answer.data})
     else:
-        line(paint(wrapped(_sentence(answer.words)), *_STYLE[answer.exit]))
-        if answer.remedy:
-            line(labelled("Next step", _sentence(answer.remedy)))
+        line(paint(paragraph(sentence(answer.words)), *_STYLE[answer.exit]))
+        cause = answer.data.get("cause")
+        if cause:
+            line(because(cause))
+        if answer.remedy and answer.remedy != (cause or {}).get("remedy"):
+            line(labelled("Next step", sentence(answer.remedy)))
     return answer.exit
 
 
@@ -47,23 +50,20 @@ def failed(error: OtadError, *, as_json: bool) -> Exit:
     if as_json:
         document({"exit": int(status), "code": cause.code, "what": cause.what, "remedy": cause.remedy, "who": cause.who.value})
     else:
-        line(paint(wrapped(_sentence(cause.what)), "red"), to=sys.stderr)
-        line(labelled("Next step", _sentence(cause.remedy or "See `journalctl -u otad -n 50`")), to=sys.stderr)
+        line(paint(paragraph(sentence(cause.what)), "red"), to=sys.stderr)
+        line(labelled("Next step", sentence(cause.remedy or "See `journalctl -u otad -n 50`")), to=sys.stderr)
     return status
 
 
 def because(cause: dict[str, Any]) -> str:
     """The paragraphs of a cause: why, next step, and who takes it when it is not the reader."""
-    told = [labelled("Why", _sentence(cause["what"]), "bold"), labelled("Next step", _sentence(cause["remedy"]))]
+    told = [labelled("Why", sentence(cause["what"]), "bold"), labelled("Next step", sentence(cause["remedy"]))]
     if cause.get("who") not in (None, "", "field engineer"):
         told.append(labelled("Who", "nobody: it tries again by itself" if cause["who"] == "nobody" else f"the {cause['who']}"))
     return "\n".join(told)
 
 
-def _sentence(text: str) -> str:
-    """With a capital and a full stop, unless it begins or ends with a name or a command."""
-    if not text:
-        return text
-    first = text.split(maxsplit=1)[0]
-    capital = text[0].upper() + text[1:] if first.isalpha() and first not in ("otad", "otactl") else text
-    return capital if capital[-1] in ".:!?`)" else f"{capital}."
+def sentence(text: str) -> str:
+    """`text` with a capital, unless it begins with a name or a command; a full stop would be copied with a command at the end."""
+    first = text.split(maxsplit=1)[0] if text else ""
+    return text[0].upper() + text[1:] if first.isalpha() and first not in ("otad", "otactl") else text

@@ -34,5 +34,5 @@ def _show(told: dict[str, Any]) -> None:
         for problem in told["problems"]:
             say.line(paint.labelled("", problem))
         say.line(
-            paint.labelled("Next step", "Correct the boot loader's environment (fw_printenv shows it); docs/boot.md says how.")
+            paint.labelled("Next step", "Correct the boot loader's environment (fw_printenv shows it); docs/boot.md says how")
         )

@@ -11,6 +11,9 @@ from rich.text import Text
 
 from otad.cli import paint
 
+WIDE = 200
+"""Columns without a terminal: nobody looks at the alignment, and nothing is folded."""
+
 
 def show(headings: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]]) -> None:
     """Print a table; a cell is a text, or (text, style)."""
@@ -19,4 +22,4 @@ def show(headings: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) if isinstance(cell, str) else Text(*cell) for cell in row))
-    Console(file=sys.stdout, width=paint.width(), no_color=not paint.colourful(), highlight=False).print(table)
+    Console(file=sys.stdout, width=paint.width() or WIDE, no_color=not paint.colourful(), highlight=False).print(table)

@@ -69,6 +69,10 @@ class Lines(Silent):
     def __init__(self) -> None:
         self._tenth = ("", -1)
 
+    def answered(self, what: str) -> None:
+        """Print it."""
+        say.line(say.sentence(what))
+
     def happened(self, event: Document) -> None:
         """Print it."""
         say.line(line(event))

@@ -76,6 +76,19 @@ def happened(event: Document) -> str:
     return _fill(pattern, event.get("slot"), event)
 
 
+def ended(event: Document) -> str:
+    """What came of an attempt, of the event that ended it."""
+    version, outcome = event.get("version") or "the release", event["outcome"]
+    if event["state"] == State.CHECK:
+        return happened(event)
+    if outcome in (Outcome.HELD, Outcome.CANCELLED):
+        return f"the update to {version} is {outcome}"
+    runs = f"this device runs {event.get('running') or 'what it ran before'}"
+    if event["state"] == State.COMMIT:
+        return runs
+    return f"{version} was undone; {runs}" if event["state"] == State.ROLLBACK else f"the update to {version} failed; {runs}"
+
+
 def next_state(event: Document) -> State | None:
     """The state that an event leads to; None for one that this version does not know."""
     try:

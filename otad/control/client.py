@@ -14,7 +14,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,16 +67,11 @@ class Client:
 
     def events(self, after: int) -> Iterator[dict[str, Any]]:
         """One stream: stored events from number `after` on, then live ones with progress in between, until it is cut."""
-        with closing(_Connection(self._path, PATIENCE)) as connection:
-            response = self._send(connection, "GET", f"events?after={after}")
-            try:
-                if response.status != http.HTTPStatus.OK:
-                    raise _refused(json.loads(response.read()))
+        with self._answer("GET", f"events?after={after}", PATIENCE) as response:
+            if response.status != http.HTTPStatus.OK:
+                raise _refused(json.loads(response.read()))
+            with suppress(OSError, http.client.HTTPException):  # a reboot, a restart: `follow` goes on
                 yield from _frames(response)
-            except (OSError, http.client.HTTPException):
-                return  # a reboot, a restart: `follow` goes on
-            finally:
-                response.close()
 
     def follow(self, after: int) -> Iterator[dict[str, Any] | None]:
         """As `events`, across restarts of the daemon. None tells of a cut, before the stream is taken up again."""
@@ -99,8 +94,7 @@ class Client:
         self.get("openapi.json")
 
     def _ask(self, method: str, what: str, timeout: float, body: str | None = None) -> Any:
-        with closing(_Connection(self._path, timeout)) as connection:
-            response = self._send(connection, method, what, body)
+        with self._answer(method, what, timeout, body) as response:
             try:
                 answer = json.loads(response.read())
             except (OSError, http.client.HTTPException, ValueError) as error:
@@ -109,15 +103,18 @@ class Client:
             raise _refused(answer)
         return answer
 
-    def _send(self, connection: _Connection, method: str, what: str, body: str | None = None) -> http.client.HTTPResponse:
-        try:
-            connection.request(method, f"/v1/{what}", body)
-            response = connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
-            raise self._unreachable(error) from error
-        if response.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise Refused("internal-error", f"otad stumbled over {what} ({response.status} {response.reason})", _LOOK)
-        return response
+    @contextmanager
+    def _answer(self, method: str, what: str, timeout: float, body: str | None = None) -> Iterator[http.client.HTTPResponse]:
+        with closing(_Connection(self._path, timeout)) as connection:
+            try:
+                connection.request(method, f"/v1/{what}", body)
+                response = connection.getresponse()
+            except (OSError, http.client.HTTPException) as error:
+                raise self._unreachable(error) from error
+            with response:
+                if response.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise Refused("internal-error", f"otad stumbled over {what} ({response.status} {response.reason})", _LOOK)
+                yield response
 
     def _unreachable(self, error: Exception) -> Unreachable:
         if isinstance(error, FileNotFoundError):
