@@ -1,5 +1,5 @@
 # Every target works from a bare checkout: it first brings what is missing (tools/bootstrap says what). `make` lists them.
-.PHONY: help setup demo test lint bench graph lock hooks install install-python install-system clean
+.PHONY: help setup demo test lint bench graph settings pictures lock hooks install install-python install-system clean
 
 PY := .venv/bin/python
 
@@ -24,6 +24,12 @@ bench: setup  ## measure; writes build/bench.json
 
 graph: setup  ## the state machine's diagram, from its table
 	@$(PY) tools/graph.py
+
+settings: setup  ## docs/settings.md, from the settings' models
+	@$(PY) -m tools.settings
+
+pictures: setup  ## docs/pictures, from a run of the demo
+	@$(PY) -m tools.pictures
 
 lock: setup  ## pin the Python packages anew
 	@tools/lock

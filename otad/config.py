@@ -43,9 +43,10 @@ def _secure(url: str, development: bool) -> bool:
 class Repository(Section):
     """Where releases come from.
 
-    url      base of the static repository; https, or http to loopback with `development`
-    channel  whose roll-outs this device follows
-    ca       PEM file of the authorities that may certify the server; None: the system's
+    url          base of the static repository; https, or http to loopback with `development`
+    channel      whose roll-outs this device follows
+    ca           PEM file of the authorities that may certify the server; None: the system's
+    development  allow plain http, to loopback only
     """
 
     url: str
@@ -76,7 +77,17 @@ class Device(Section):
 
 
 class Paths(Section):
-    """Where things are. Only a simulator or an unusual image changes these."""
+    """Where things are. Only a simulator or an unusual image changes these.
+
+    data          folder of journal, trust, generations, evidence, identity and this device's own conf.d
+    updates       folder of the cache: what was fetched and is not installed yet
+    run           folder in tmpfs: socket, lock, facts of this boot, `current`
+    trust_anchor  the repository's root metadata, as the image brings it
+    release       what the image says that it is: {"product", "version"}
+    cmdline       the kernel's command line, for otad.slot= and root=
+    mounts        what is mounted; a slot that is, is not written
+    boot_id       the kernel's id of this boot
+    """
 
     data: Path = Path("/data/otad")
     updates: Path = Path("/data/updates")
@@ -89,22 +100,37 @@ class Paths(Section):
 
 
 class Slots(Section):
-    """The two root file systems (block devices; plain files on a simulated board)."""
+    """The two root file systems (block devices; plain files on a simulated board).
+
+    a         device of slot A
+    b         device of slot B
+    readback  read the slot again and compare its SHA-256 before it is armed
+    """
 
     a: Path = Path("/dev/mmcblk0p2")
     b: Path = Path("/dev/mmcblk0p3")
-    readback: bool = True  # read the slot again and compare its SHA-256 before it is armed
+    readback: bool = True
 
 
 class Boot(Section):
-    """The boot environment."""
+    """The boot environment.
+
+    backend  the boot loader; uboot is the only one so far
+    fw_env   where its environment is, as fw_printenv reads it
+    """
 
     backend: str = "uboot"
     fw_env: Path = Path("/etc/fw_env.config")
 
 
 class Swupdate(Section):
-    """How SWUpdate is run. `ca` verifies a bundle's CMS signature; `signer` is the common name that must have signed."""
+    """How SWUpdate is run.
+
+    command  the program; its arguments are added
+    ca       certificate (PEM) that must have signed a bundle, or its authority
+    signer   common name that must have signed it; None: any that `ca` certified
+    timeout  seconds after which an install is given up
+    """
 
     command: Command = ("swupdate",)
     ca: Path = Path("/etc/otad/swupdate-ca.pem")
@@ -113,7 +139,11 @@ class Swupdate(Section):
 
 
 class Check(Section):
-    """How often to look. `jitter` spreads a fleet: each wait is interval +- jitter * interval."""
+    """How often to look.
+
+    interval  seconds from one check to the next; as OnUnitInactiveSec= of otad.timer
+    jitter    spreads a fleet: each wait is interval +- jitter * interval
+    """
 
     interval: Seconds = 4 * 3600
     jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.1
@@ -122,10 +152,11 @@ class Check(Section):
 class Download(Section):
     """How to fetch.
 
-    retries     tries of one blob before the step fails
-    backoff     seconds before the first retry; doubles, with full jitter, up to backoff_max
-    reserve     bytes of the data partition that a download must leave free
-    timeout     seconds without a byte after which a connection is given up
+    retries      tries of one blob before the step fails
+    backoff      seconds before the first retry; doubles, with full jitter, up to backoff_max
+    backoff_max  the longest of these waits
+    reserve      bytes of the data partition that a download must leave free
+    timeout      seconds without a byte after which a connection is given up
     """
 
     retries: Annotated[int, Field(ge=1)] = 8
@@ -136,21 +167,35 @@ class Download(Section):
 
 
 class Attempts(Section):
-    """How often a release that failed is tried again: `limit` times in a campaign, `backoff` s doubling between."""
+    """How often a release that could not be installed is tried again. One that failed its trial is not.
+
+    limit    failures in one campaign after which it is refused
+    backoff  seconds before the second try; doubles with each failure
+    """
 
     limit: Annotated[int, Field(ge=1)] = 3
     backoff: Seconds = 900
 
 
 class Window(Section):
-    """When installing and rebooting may begin, in the device's local time. start = end: always."""
+    """When installing and rebooting may begin. A critical release, and one that a person asked for, do not wait.
+
+    start  local time; later than `end`: the window goes over midnight
+    end    local time; the same as `start`: always
+    """
 
     start: LocalTime = "00:00"
     end: LocalTime = "00:00"
 
 
 class Reboot(Section):
-    """What is stopped before a reboot, in order, and how the reboot is made. `inhibitors`: commands that exit 0 to allow it."""
+    """What happens before a reboot, and how the reboot is made.
+
+    stop          units that are stopped, in this order
+    stop_timeout  seconds for each of them; one that does not stop is left to the reboot
+    systemctl     the program
+    inhibitors    commands; a release waits until each of them exits 0
+    """
 
     stop: tuple[str, ...] = ()
     stop_timeout: Seconds = 30
@@ -159,7 +204,16 @@ class Reboot(Section):
 
 
 class HealthCheck(Section):
-    """One check of `health/`. `type` names the module; `options` are that type's own."""
+    """One health check.
+
+    type         its kind: command, unit, repository
+    name         its name in findings and reports; each has its own
+    timeout      seconds for one try
+    retries      further tries before it has failed
+    retry_delay  seconds between tries
+    required     false: it is asked and told, and decides nothing
+    options      the type's own
+    """
 
     type: str
     name: str
@@ -178,6 +232,7 @@ class Health(Section):
     deadline    seconds after boot at which otad-deadline reboots an unproven trial
     repository  whether "can still reach the repository" is checked by default
     probation   seconds after COMMIT during which failing checks undo the release; 0: none
+    checks      the site's own checks
     """
 
     soak: Seconds = 60
@@ -195,19 +250,31 @@ class Health(Section):
 
 
 class Report(Section):
-    """Where events go. No url: they are only kept."""
+    """Where events go.
+
+    url      where they are posted; https. None: they are only kept
+    ca       PEM file of the authorities that may certify the server; None: the system's
+    timeout  seconds for one request
+    keep     events kept on the device
+    """
 
     url: str | None = None
     ca: Path | None = None
     timeout: Seconds = 30
-    keep: Annotated[int, Field(ge=100)] = 5000  # events kept on the device
+    keep: Annotated[int, Field(ge=100)] = 5000
 
 
 class Daemon(Section):
-    """resident: stay although idle. groups: who may read, and who may change, through the local API."""
+    """The process and its local API.
+
+    resident     stay although idle
+    linger       idle seconds without a client before the process exits
+    read_group   who may read through the local API
+    admin_group  who may change what runs, besides root
+    """
 
     resident: bool = False
-    linger: Seconds = 10  # idle seconds without a client before the process exits
+    linger: Seconds = 10
     read_group: str = "otad"
     admin_group: str = "otad-admin"
 
