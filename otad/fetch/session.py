@@ -24,7 +24,7 @@ _READ_BUFFER = 256 * 1024  # bytes; aiohttp stops reading at twice that, and dro
 
 
 def open_session(repository: Repository, *, dates: bool, timeout: float, agent: str) -> aiohttp.ClientSession:
-    """A session whose relative URLs lie under `repository.url`. Needs a running loop; the caller closes it.
+    """A session for absolute URLs under `repository.url`. Needs a running loop; the caller closes it.
 
     Args:
         repository: where it is and who may certify it.
@@ -38,7 +38,6 @@ def open_session(repository: Repository, *, dates: bool, timeout: float, agent: 
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(_on_redirect)
     return aiohttp.ClientSession(
-        base_url=URL(repository.url.rstrip("/") + "/"),
         connector=aiohttp.TCPConnector(ssl=tls_context(repository, dates=dates)),
         headers={"User-Agent": agent, "Accept-Encoding": "identity"},
         timeout=aiohttp.ClientTimeout(total=None, connect=timeout, sock_connect=timeout, sock_read=timeout),
