@@ -29,6 +29,9 @@ HISTORY = (20, 1000)
 KEEPALIVE = 5.0
 """Seconds of silence after which an event stream gets a comment line: a client that left is noticed."""
 
+LAST_WORDS = 0.1
+"""Seconds that a daemon which ends gives a stream for what was stored before (that it reboots now)."""
+
 _STATUS = {Exit.DONE: HTTPStatus.OK, Exit.NOTHING: HTTPStatus.OK, Exit.USAGE: HTTPStatus.BAD_REQUEST}
 
 
@@ -113,13 +116,17 @@ class Server:
         closing: asyncio.Future[Any] = asyncio.ensure_future(self._closing.wait())
         following: asyncio.Future[Any] = asyncio.ensure_future(anext(events))
         try:
-            while not closing.done():
+            while True:
                 await asyncio.wait([following, closing], timeout=KEEPALIVE, return_when=asyncio.FIRST_COMPLETED)
+                if closing.done():
+                    await asyncio.wait([following], timeout=LAST_WORDS)
                 if following.done():
                     event = following.result()
                     await response.write(_frame(event, "" if "seq" in event else "progress"))
                     following = asyncio.ensure_future(anext(events))
-                elif not closing.done():
+                elif closing.done():
+                    return
+                else:
                     await response.write(b": still here\n\n")
         finally:
             closing.cancel()

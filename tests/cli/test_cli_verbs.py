@@ -183,8 +183,8 @@ async def test_slots(board: Board, desk: FakeDesk) -> None:
 async def test_health(board: Board, desk: FakeDesk) -> None:
     said = await board.otactl("health")
     assert said.exit == 1
-    assert "inference" in said.out
-    assert "Publish 1.1.1" in said.out
+    assert "model not found" in said.out
+    assert "Next step   See what inference needs" in said.out
     assert json.loads((await board.otactl("health", "--json")).out) == desk.health()
 
 
@@ -229,6 +229,20 @@ async def test_leaving_a_watched_update_does_not_end_it(board: Board, desk: Fake
     assert process.returncode == 130
     assert b"it goes on" in err
     assert [order[0] for order in desk.orders] == [Verb.CHECK]
+
+
+async def test_a_console_that_does_not_know_its_width(board: Board, desk: FakeDesk) -> None:
+    """A serial console says 0 columns: text is wrapped at 80, in colour."""
+    desk.reply = Reply(Exit.FAILED, "no " * 60)
+    ours, theirs = pty.openpty()
+    words = (sys.executable, "-m", "otad.cli", "pause", "--config", str(board.settings))
+    process = await asyncio.create_subprocess_exec(*words, stdout=theirs, env={**os.environ, "TERM": "linux"})
+    os.close(theirs)
+    assert await process.wait() == 1
+    lines = os.read(ours, 4096).decode().splitlines()
+    os.close(ours)
+    assert len(lines) == 3
+    assert lines[0].startswith("\033[31mNo no")
 
 
 async def test_on_a_terminal_there_is_a_bar_with_rate_and_time(board: Board, desk: FakeDesk) -> None:

@@ -82,8 +82,8 @@ class FakeDesk:
     def health(self) -> dict[str, Any]:
         return {
             "checks": [
-                {"name": "network", "ok": True, "required": True, "cause": None},
-                {"name": "inference", "ok": False, "required": True, "cause": A_CAUSE},
+                {"name": "network", "ok": True, "words": "eth0 is up", "evidence": {}},
+                {"name": "inference", "ok": False, "words": "exit status 3", "evidence": {"stderr": "model not found"}},
             ]
         }
 

@@ -146,7 +146,9 @@ async def test_stopping_ends_the_streams(http: aiohttp.ClientSession, desk: Fake
     desk.tell(event(1, "idle", "due"))
     async with http.get("/v1/events") as response:
         await _frame(response)
+        desk.tell(event(2, "reboot", "boot"))  # the last that a daemon says before it ends
         await server.stop()
+        assert (await _frame(response))[0] == "id: 2"
         assert await response.content.read() == b""
     assert not (tmp_path / "run" / NAME).exists()
 
