@@ -91,8 +91,9 @@ def moment(text: str, now: datetime | None = None) -> str:
 
 
 def coarse(seconds: float) -> str:
-    """A duration to its largest unit only, for what is long ago."""
-    return " ".join(span(seconds).split()[:2])
+    """A duration as one would say it: 40 s, 56 min, 3 h 50 min, 2 days."""
+    units = 2 if 3600 <= abs(seconds) < 86400 else 1  # noqa: PLR2004 - an hour, a day
+    return " ".join(span(seconds).split()[: 2 * units])
 
 
 def bar(done: float, total: float, columns: int = 24) -> str:

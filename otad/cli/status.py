@@ -85,11 +85,15 @@ def lines(told: dict[str, Any]) -> list[str]:
     """A status document for people."""
     shown = [_headline(told), "", *_now(told)]
     if told["cause"]:
-        when = f" ({moment(told['cause']['time'])})" if told["cause"]["time"] else ""
-        shown += ["", paint.paint(f"The last update failed{when}", "red", "bold"), say.because(told["cause"])]
+        shown += ["", paint.paint(_failed(told["cause"]), "red", "bold"), say.because(told["cause"])]
     if told["held"]:
         shown += ["", paint.paint("The update is held", "yellow", "bold"), say.because(told["held"])]
     return shown
+
+
+def _failed(cause: dict[str, Any]) -> str:
+    what = f"The update to {cause['version']}" if cause["version"] else "The last update"
+    return f"{what} failed at {moment(cause['time'])}" if cause["time"] else f"{what} is being undone"
 
 
 def _headline(told: dict[str, Any]) -> str:

@@ -118,12 +118,13 @@ def _attempt(record: Record | None) -> Document | None:
 def _failure(record: Record | None, events: Sequence[Event]) -> Document | None:
     """Why the device rolls back now, else why the last attempt failed, unless a later one was committed."""
     if record and record.cause:
-        return {**record.cause.to_dict(), "time": None}
+        version = record.attempt.version if record.attempt else None
+        return {**record.cause.to_dict(), "version": version, "time": None}
     for event in reversed(events):
         if event["state"] == State.COMMIT and event["outcome"] == Outcome.DONE:
             return None
         if event["state"] != State.CHECK and failed(event):
-            return {**_cause(event), "time": event["time"]}
+            return {**_cause(event), "version": event.get("version"), "time": event["time"]}
     return None
 
 

@@ -48,7 +48,7 @@ async def test_a_sleeping_device_tells_from_its_journal(board: Board) -> None:
 async def test_a_failure_comes_with_its_next_step_and_who_takes_it(board: Board) -> None:
     _keep(board, Record(State.IDLE, Slot.A, "b1"), _event(1, "rollback", "done", CAUSE))
     said = await board.otactl("status")
-    assert "The last update failed" in said.out
+    assert "The update to 1.1.0 failed at" in said.out
     assert 'Check "inference" failed: exit status 3' in said.out
     assert "Next step   Publish 1.1.1 with the model" in said.out
     assert "the integrator" in said.out

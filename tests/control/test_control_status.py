@@ -24,8 +24,10 @@ def test_a_device_that_has_never_run() -> None:
 
 def test_its_keys_are_those_of_the_published_schema() -> None:
     told = describe(IDLE, [event(1, "check", "nothing", cause=NOT_YET)], {}, Facts())
+    failed = describe(IDLE, [of_attempt(2, "install", "failed", cause=A_CAUSE)], {}, Facts())
     schemas = openapi.document()["components"]["schemas"]
     assert set(told) == set(schemas["Status"]["properties"])
+    assert set(failed["cause"]) == set(schemas["Status"]["properties"]["cause"]["oneOf"][0]["properties"])
     assert set(told["check"]) == set(schemas["Status"]["properties"]["check"]["oneOf"][0]["properties"])
 
 
@@ -44,6 +46,7 @@ def test_the_last_failure_stands_until_a_commit() -> None:
     failure = of_attempt(2, "rollback", "done", cause=A_CAUSE)
     assert describe(IDLE, [failure, event(3, "check", "nothing", cause=NOT_YET)], {}, Facts())["cause"] == {
         **A_CAUSE,
+        "version": "1.1.0",
         "time": failure["time"],
     }
     assert describe(IDLE, [failure, of_attempt(3, "commit", "done")], {}, Facts())["cause"] is None
