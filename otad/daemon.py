@@ -31,7 +31,7 @@ from otad.loop import drive
 from otad.payload.generations import Generations
 from otad.resume import classify, resume
 from otad.slots import Slots
-from otad.statemachine import Outcome
+from otad.statemachine import Outcome, State
 from otad.watchdog import Watchdog
 
 EX_CONFIG = 78  # sysexits.h: systemd need not try again until somebody has corrected it
@@ -97,7 +97,7 @@ def _prove(boot: BootEnvironment, run_folder: Path, boot_id: str) -> tuple[BootS
 async def _live(config: Config, assembly: Assembly, watchdog: Watchdog) -> int:
     """Serve, and drive the machine until it sleeps, reboots, or is told to end."""
     book = assembly.book
-    book.watch(lambda record: watchdog.turn(resting=record.attempt is None))
+    book.watch(lambda record: watchdog.turn(resting=record.state is State.IDLE))
     book.watch(lambda record: watchdog.status(assembly.words(record)))
     at = listener.given(os.environ, os.getpid())
     server = Server(assembly.desk, config.daemon, config.paths.run / listener.NAME if at is None else at)
