@@ -88,7 +88,7 @@ type = "command"
 name = "application"
 retries = 1
 retry_delay = 0.1
-options = {{ command = ["{TOOLS}/health"] }}
+options = {{ command = ["health"] }}
 
 [daemon]
 linger = 0
