@@ -29,6 +29,7 @@ from otad.errors import Corrupt, Who
 TAIL = 64 * 1024
 """Bytes held back, at least. A cpio archive's trailer and padding, the last that SWUpdate waits for, are far shorter."""
 
+_BEHIND = 4  # pieces
 _PIPE = 2**20  # bytes; the most that an unprivileged process may have (pipe(7), /proc/sys/fs/pipe-max-size)
 
 
@@ -68,38 +69,49 @@ def direct(source: Source) -> BinaryIO:
 
 
 class _Pump:
-    """Decodes, hashes and writes one payload. Hashing goes on beside decoding and writing, one piece behind."""
+    """Decodes one payload in the thread that runs it, and hashes and writes it in a second, a few pieces behind."""
 
     def __init__(self, source: Source, into: int, stop: threading.Event) -> None:
         self._source = source
         self._into = into
         self._stop = stop
+        self._digest = hashlib.sha256()
         self._held: deque[bytes] = deque()
         self._holding = 0  # bytes of them
         self._read = True  # the program still reads
 
     def run(self) -> None:
         """All of it, then close the pipe. Raises Corrupt; Stopped when asked to stop."""
-        digest, length = hashlib.sha256(), 0
-        hashing: Future[None] | None = None
         try:
-            with ThreadPoolExecutor(1, "otad-hash") as hasher:
-                for piece in self._source.decoder.stream(self._source.blob):
-                    if self._stop.is_set():
-                        raise blocking.Stopped
-                    length += len(piece)
-                    if length > self._source.length:
-                        raise _differs(self._source, "more bytes", length)
-                    if hashing:
-                        hashing.result()  # never more than one piece behind
-                    hashing = hasher.submit(digest.update, piece)
-                    self._pass(piece)
-            if (digest.hexdigest(), length) != (self._source.sha256, self._source.length):
-                raise _differs(self._source, digest.hexdigest(), length)
+            length = self._decode()
+            if (self._digest.hexdigest(), length) != (self._source.sha256, self._source.length):
+                raise _differs(self._source, self._digest.hexdigest(), length)
             while self._held:
                 self._write(self._held.popleft())
         finally:
             os.close(self._into)
+
+    def _decode(self) -> int:
+        """Everything but the tail is hashed and written when this returns the decoded length."""
+        length = 0
+        behind: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(1, "otad-pump") as writer:
+            for piece in self._source.decoder.stream(self._source.blob):
+                if self._stop.is_set():
+                    raise blocking.Stopped
+                length += len(piece)
+                if length > self._source.length:
+                    raise _differs(self._source, "more bytes", length)
+                behind.append(writer.submit(self._take, piece))
+                if len(behind) > _BEHIND:
+                    behind.popleft().result()
+        for last in behind:
+            last.result()
+        return length
+
+    def _take(self, piece: bytes) -> None:
+        self._digest.update(piece)
+        self._pass(piece)
 
     def _pass(self, piece: bytes) -> None:
         """Hold this piece, and write what need not be held for it."""

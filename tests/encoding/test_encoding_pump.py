@@ -37,7 +37,7 @@ seen: list[bytes] = []
 
 
 def no_strays(before: set[int]) -> bool:
-    return not [t for t in threading.enumerate() if t.name.startswith("otad-hash")] and descriptors() == before
+    return not [t for t in threading.enumerate() if t.name.startswith("otad-pump")] and descriptors() == before
 
 
 def descriptors() -> set[int]:
