@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,19 +13,19 @@ from otad.control.status import RECENT
 from otad.errors import OtadError
 
 
-def _versions(context: typer.Context, incomplete: str) -> list[str]:
+def _versions(context: typer.Context, _parameter: object, incomplete: str) -> list[str]:
     """For the shell: the versions in the journal. What the repository offers would cost a look at it, for a TAB."""
     from otad.journal.reader import Reader  # noqa: PLC0415 - completion only
 
     try:
-        journal = Reader(places.read(context.params.get("config") or places.DEFAULT).data / "journal.db")
+        journal = Reader(places.read(Path(context.params.get("config") or places.DEFAULT)).data / "journal.db")
         met = {str(event.get("version", "")) for event in journal.events.latest(RECENT)}
     except OtadError:
         return []  # no completion is better than an error message in the middle of a command line
     return sorted(version for version in met if version and version.startswith(incomplete))
 
 
-Version = Annotated[str, typer.Argument(help="The release to bring this device to.", autocompletion=_versions)]
+Version = Annotated[str, typer.Argument(help="The release to bring this device to.", shell_complete=_versions)]
 
 
 def install(

@@ -33,6 +33,7 @@ _HAPPENED = {
     ("check", "nothing"): "nothing to install",
     ("check", "failed"): "the repository could not be asked",
     ("download", "done"): "{version} is downloaded",
+    ("download", "corrupt"): "what the server gave is not what was signed",
     ("download", "failed"): "the download broke off; what has come is kept",
     ("verify", "done"): "{version} is genuine and fits this device",
     ("verify", "staged"): "{version} is{into} already",

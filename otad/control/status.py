@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from otad.control.progress import Progress
 from otad.statemachine import TABLE, Outcome, Record, State
 
 if TYPE_CHECKING:
+    from otad.control.progress import Progress
     from otad.journal import Journal
     from otad.journal.reader import Reader
 
