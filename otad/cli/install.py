@@ -13,7 +13,7 @@ from otad.control.status import RECENT
 from otad.errors import OtadError
 
 
-def _versions(context: typer.Context, _parameter: object, incomplete: str) -> list[str]:
+def _versions(context: typer.Context, incomplete: str) -> list[str]:
     """For the shell: the versions in the journal. What the repository offers would cost a look at it, for a TAB."""
     from otad.journal.reader import Reader  # noqa: PLC0415 - completion only
 
@@ -25,7 +25,7 @@ def _versions(context: typer.Context, _parameter: object, incomplete: str) -> li
     return sorted(version for version in met if version and version.startswith(incomplete))
 
 
-Version = Annotated[str, typer.Argument(help="The release to bring this device to.", shell_complete=_versions)]
+Version = Annotated[str, typer.Argument(help="The release to bring this device to.", autocompletion=_versions)]
 
 
 def install(
