@@ -26,7 +26,7 @@ from otad.statemachine import Kind, Outcome, Record, State, Step
 
 COMMITTED = "committed"  # setting: the campaign and the release (SHA-256) that were committed last
 _log = logging.getLogger(__name__)
-_LINK = {State.CHECK, State.DOWNLOAD}  # a FAILED here is about the link
+_UNCOUNTED = {State.CHECK, State.DOWNLOAD, State.ROLLBACK}  # FAILED there is about the link, or about an earlier failure
 
 
 class TransitionBook:
@@ -103,9 +103,9 @@ class TransitionBook:
             return known.rejected(step.cause)  # else the next check would bring it straight back
         if step.outcome is Outcome.REJECTED:
             return self._tries(before, step, final=True)
-        if step.outcome is Outcome.FAILED and before.state not in _LINK and before.state is not State.ROLLBACK:
-            return self._tries(before, step, final=False)
-        return None
+        corrupt = step.outcome is Outcome.CORRUPT and after.state is State.IDLE
+        failed = step.outcome is Outcome.FAILED and before.state not in _UNCOUNTED
+        return self._tries(before, step, final=False) if corrupt or failed else None
 
     def _tries(self, record: Record, step: Step, *, final: bool) -> Tries | None:
         attempt = record.attempt

@@ -312,10 +312,9 @@ def load(path: Path = DEFAULT) -> Config:
     """The settings of `path`, its `conf.d/` and the data partition's. Raises ConfigError naming file and key."""
     merged: dict[str, Any] = {}
     origin: dict[tuple[str, ...], Path] = {}
-    for file in [path, *sorted((path.parent / "conf.d").glob("*.toml"))]:
+    for file in [path, *_drop_ins(path.parent)]:
         _merge(merged, _read(file), origin, file)
-    own = Path(merged.get("paths", {}).get("data", Paths().data)) / "conf.d"
-    for file in sorted(own.glob("*.toml")):
+    for file in _drop_ins(Path(merged.get("paths", {}).get("data", Paths().data))):
         _merge(merged, _read(file), origin, file)
     try:
         return Config.model_validate(merged)
@@ -344,6 +343,14 @@ def salvage(path: Path = DEFAULT) -> Needs:
         except ValidationError:
             continue  # `load` says what is wrong with it
     return Needs.model_validate(found)
+
+
+def _drop_ins(folder: Path) -> list[Path]:
+    try:
+        return sorted((folder / "conf.d").glob("*.toml"))
+    except OSError as error:
+        what = f"cannot read {folder / 'conf.d'}: {error.strerror}"
+        raise ConfigError("config-unreadable", what, "Run it as root, or let this user read the folder") from error
 
 
 def _read(file: Path) -> dict[str, Any]:

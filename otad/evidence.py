@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from otad import blocking
+from otad import blocking, durable
 from otad.errors import Cause
 from otad.health import process
 
@@ -91,18 +91,11 @@ def _records(folders: tuple[Path, ...]) -> dict[str, bytes]:
 
 def _keep(path: Path, files: Mapping[str, bytes]) -> str:
     """Where the archive is, or why there is none."""
-    new = path.with_suffix(".new")
     try:
         path.parent.mkdir(mode=0o750, exist_ok=True)
         _drop(path.parent, KEEP - 1, path)
-        with new.open("wb") as file:
-            file.write(_archive(files))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-        _sync(path.parent)
+        durable.write(path, _archive(files), 0o640)
     except OSError as error:
-        new.unlink(missing_ok=True)
         return f"{path} cannot be written: {error.strerror}"
     return str(path)
 
@@ -128,11 +121,3 @@ def _drop(folder: Path, keep: int, but: Path) -> None:
     others = sorted(path for path in folder.glob(f"*{_SUFFIX}") if path != but)
     for path in others[: max(0, len(others) - keep)]:
         path.unlink()
-
-
-def _sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

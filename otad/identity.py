@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from otad import durable
 from otad.errors import RetryLater
 
 ID_BYTES = 16
@@ -95,18 +95,8 @@ def _parse(data: bytes) -> _Identity:
 
 def _write(file: Path, identity: _Identity) -> None:
     """Old file or new file, whole, also after a cut."""
-    new = file.with_suffix(".new")
     try:
-        with new.open("w", encoding="utf-8") as out:
-            json.dump({"id": identity.id, "board": dict(identity.board)}, out)
-            out.flush()
-            os.fsync(out.fileno())
-        new.replace(file)
-        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        durable.write(file, json.dumps({"id": identity.id, "board": dict(identity.board)}).encode())
     except OSError as error:
         raise RetryLater(
             "identity-unwritable",

@@ -41,7 +41,7 @@ class Outcome(str, Enum):
     DONE = "done"
     STAGED = "staged"  # the target slot already holds the release, proved by its hash
     LIVE = "live"  # nothing needs a reboot
-    CORRUPT = "corrupt"  # the cache is not what was promised: fetch again, once
+    CORRUPT = "corrupt"  # the bytes are not those that were signed: the cache's are fetched again, once; the server's later
     HELD = "held"  # a pause, a window or an inhibitor: what was done is kept
     FAILED = "failed"  # tried again within bounds
     REJECTED = "rejected"  # this release must not run here
@@ -65,6 +65,7 @@ TABLE: Mapping[State, Mapping[Outcome, State]] = {
     State.DOWNLOAD: {
         Outcome.DONE: State.VERIFY,
         Outcome.HELD: State.IDLE,
+        Outcome.CORRUPT: State.IDLE,
         Outcome.FAILED: State.IDLE,
         Outcome.REJECTED: State.IDLE,
         Outcome.CANCELLED: State.IDLE,

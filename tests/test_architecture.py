@@ -32,7 +32,7 @@ IMPURE = {
     "threading",
     "time",
 }
-SHARED = {"admission", "bootenv", "delta", "errors", "formats"}
+SHARED = {"durable", "admission", "bootenv", "delta", "errors", "formats"}
 STATES_MAY_USE = {"otad.bootenv", "otad.errors", "otad.ports", "otad.statemachine"}
 
 

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+from otad import durable
 from otad.blocking import Stopped
 from otad.errors import Corrupt, Who
 from otad.fetch.ranges import Ledger
@@ -98,14 +99,9 @@ class Partial:
         """Make all that was written durable, then claim it."""
         if self.offset == self._durable:
             return
-        fresh = self._ledger.with_name(f"{self._blob.name}.ledger-new")
         with self._room.guard(self.length - self.offset):
             os.fdatasync(self._fd)
-            with fresh.open("wb") as file:
-                file.write(Ledger(self.offset, self._hash.hexdigest(), self.etag).encode())
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._ledger)
+            durable.write(self._ledger, Ledger(self.offset, self._hash.hexdigest(), self.etag).encode())
         self._durable = self.offset
 
     def publish(self) -> Path:
@@ -125,7 +121,7 @@ class Partial:
             os.fsync(self._fd)
             self._file.replace(self._blob)
             self._ledger.unlink(missing_ok=True)
-            _fsync_folder(self._blob.parent)
+            durable.sync(self._blob.parent)
         self._durable = self.offset
         return self._blob
 
@@ -141,11 +137,3 @@ def _write_all(fd: int, piece: bytes, at: int) -> None:
     while view:
         count = os.pwrite(fd, view, at)
         view, at = view[count:], at + count
-
-
-def _fsync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

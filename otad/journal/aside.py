@@ -8,9 +8,10 @@ Rules:
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
+
+from otad import durable
 
 KEEP = 3
 
@@ -26,11 +27,7 @@ def set_aside(path: Path) -> Path:
     path.rename(new)
     if _companion(path).exists():
         _companion(path).rename(_companion(new))
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    durable.sync(path.parent)
     return new
 
 

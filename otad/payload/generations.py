@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from otad import durable
 from otad.bootenv import Slot
 from otad.errors import RetryLater, Who
 from otad.formats.release import Payload, PayloadKind, Release
@@ -93,16 +93,14 @@ class Generations:
                 "The release is installed again",
             )
         with _writing(self._slots):
-            _folder(self._slots)
-            _link(self._slots / slot.value, Path("..") / self._all.name / str(number))
-            _sync(self._slots)
+            durable.folder(self._slots)
+            durable.link(self._slots / slot.value, Path("..") / self._all.name / str(number))
 
     def unpoint(self, slot: Slot) -> None:
         """The slot's content is about to become unknown. Durable. Raises RetryLater when it cannot be written."""
         with _writing(self._slots):
-            _folder(self._slots)
-            (self._slots / slot.value).unlink(missing_ok=True)
-            _sync(self._slots)
+            durable.folder(self._slots)
+            durable.remove(self._slots / slot.value)
 
     def activate(self, number: int | None) -> None:
         """Make this generation (None: no generation) the current one, in tmpfs only. Raises RetryLater when it cannot be."""
@@ -111,7 +109,7 @@ class Generations:
                 self._current.unlink(missing_ok=True)
                 return
             self._current.parent.mkdir(parents=True, exist_ok=True)
-            _link(self._current, self._all / str(number))
+            durable.link(self._current, self._all / str(number))
 
     def collect(self) -> None:
         """Drop what rule 5 does not keep. One that cannot be deleted is logged, and tried again the next time."""
@@ -154,15 +152,8 @@ class Generations:
 
     def _write(self, stored: Stored) -> None:
         folder = self._all / str(stored.generation.number)
-        _folder(self._all)
-        _folder(folder)
-        draft = folder / f".{FILE}"
-        with draft.open("wb") as file:
-            file.write(stored.model_dump_json().encode())
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(folder / FILE)
-        _sync(folder)
+        durable.folder(folder)
+        durable.write(folder / FILE, stored.model_dump_json().encode())
 
 
 def _joined(running: Sequence[Payload], brought: Sequence[Payload]) -> tuple[Payload, ...]:
@@ -178,31 +169,6 @@ def _name(payload: Payload) -> tuple[PayloadKind, str]:
 def _image(release: Release, installed: Sequence[Installed]) -> Installed | None:
     system = release.system
     return next((one for one in installed if system and one.payload == system.sha256), None)
-
-
-def _folder(path: Path) -> None:
-    """Make a folder, and its name durable."""
-    if path.is_dir():
-        return
-    _folder(path.parent)
-    path.mkdir(exist_ok=True)
-    _sync(path.parent)
-
-
-def _link(path: Path, to: Path) -> None:
-    """Replace a link by one rename."""
-    draft = path.with_name(f".{path.name}")
-    draft.unlink(missing_ok=True)
-    draft.symlink_to(to)
-    draft.replace(path)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

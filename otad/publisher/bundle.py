@@ -14,7 +14,7 @@ from pathlib import Path
 from otad.bootenv import Slot
 from otad.errors import Rejected, Who
 from otad.formats import swu
-from otad.publisher import durable
+from otad.publisher import drafts
 from otad.publisher.cms import BundleSigner
 from otad.publisher.encode import Progress, fingerprint, quiet
 
@@ -38,7 +38,7 @@ def pack(image: Path, out: Path, system: System, signer: BundleSigner, progress:
     """Write the signed bundle of `image`, for both slots, to `out`."""
     sha256, length = fingerprint(image, progress)
     description = swu.describe(system.version, system.hardware, IMAGE, sha256, system.devices)
-    with durable.draft(out.parent) as new, image.open("rb") as data:
+    with drafts.draft(out.parent) as new, image.open("rb") as data:
         swu.pack(description, signer.sign(description), [(IMAGE, data, length)], new.file)
         new.keep(out)
 

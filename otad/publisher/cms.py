@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKC
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from otad.errors import Rejected, Who
-from otad.publisher import durable
+from otad.publisher import drafts
 from otad.publisher.keys import KeyFolder, KeyType
 
 AUTHORITY = "swupdate-ca"
@@ -77,7 +77,7 @@ class BundleSigner:
         )
         for extension in extensions:
             builder = builder.add_extension(extension, critical=not isinstance(extension, x509.ExtendedKeyUsage))
-        durable.write(self._keys.path / f"{name}.crt", builder.sign(authority, SHA256()).public_bytes(Encoding.PEM))
+        drafts.write(self._keys.path / f"{name}.crt", builder.sign(authority, SHA256()).public_bytes(Encoding.PEM))
 
 
 def _name(common: str) -> x509.Name:

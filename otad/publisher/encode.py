@@ -17,7 +17,7 @@ from pathlib import Path
 import zstandard
 
 from otad.formats.encodings import Encoding
-from otad.publisher import durable
+from otad.publisher import drafts
 
 PIECE = 1 << 20
 WINDOW_LOG = 25
@@ -53,7 +53,7 @@ def encode(source: Path, sha256: str, blobs: Path, coding: Coding, progress: Pro
     if small and not coding.plain:
         return (small,)
     plain = Encoding(type="plain", blob=sha256, length=source.stat().st_size)
-    durable.copy(source, blobs / sha256)
+    drafts.copy(source, blobs / sha256)
     return (small, plain) if small else (plain,)
 
 
@@ -62,7 +62,7 @@ def _zstd(source: Path, blobs: Path, level: int, progress: Progress) -> Encoding
     chunker = zstandard.ZstdCompressor(compression_params=_parameters(level, size)).chunker(size=size, chunk_size=PIECE)
     digest = hashlib.sha256()
     head = b""
-    with durable.draft(blobs) as new:
+    with drafts.draft(blobs) as new:
         for chunk in _compressed(chunker, _pieces(source, f"compressing {source.name}", progress)):
             head = head or chunk
             digest.update(chunk)

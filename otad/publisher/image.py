@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from otad.errors import OtadError, Rejected, Who
 from otad.formats import Model, Name, SemVer, encode
-from otad.publisher import durable
+from otad.publisher import drafts
 
 IDENTITY = "/usr/lib/otad/release.json"
 FEATURES = (
@@ -58,7 +58,7 @@ def from_directory(tree: Path, out: Path, identity: Identity, make: Make) -> Non
     Owners are those of the tree's files: run it as root or under fakeroot. Raises OtadError when a tool is missing or fails.
     """
     seed = uuid.uuid5(uuid.NAMESPACE_URL, f"otad:{identity.product}:{identity.version}")
-    with durable.draft(out.parent) as new:
+    with drafts.draft(out.parent) as new:
         new.file.truncate(make.size)
         image = str(new.path)
         options = f"hash_seed={seed},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0"
@@ -85,7 +85,7 @@ def identity(image: Path) -> Identity | None:
 
 def _write_identity(image: Path, wanted: Identity, epoch: int) -> None:
     folders = [str(folder) for folder in reversed(PurePosixPath(IDENTITY).parents)][1:]
-    with durable.draft(image.parent) as text:
+    with drafts.draft(image.parent) as text:
         text.file.write(encode(wanted.model_dump()) + b"\n")
         text.file.flush()
         make = [f"mkdir {folder}" for folder in folders]  # one that exists is left as it is, with a message nobody sees

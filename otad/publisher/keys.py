@@ -31,8 +31,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
+from otad import durable
 from otad.errors import OtadError, Rejected, Who
-from otad.publisher import durable
+from otad.publisher import drafts
 
 PRIVATE = 0o600
 Passphrase = Callable[[str], bytes]
@@ -70,9 +71,9 @@ class KeyFolder:
             raise Rejected("key-exists", f"{self.path} already has a key {name}", "Choose another name", who=Who.INTEGRATOR)
         private = _generate(key_type)
         hidden: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
-        durable.write(self.path / f"{name}.pem", private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden), PRIVATE)
+        drafts.write(self.path / f"{name}.pem", private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden), PRIVATE)
         public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        durable.write(self.path / f"{name}.pub", public)
+        drafts.write(self.path / f"{name}.pub", public)
         return SSlibKey.from_crypto(private.public_key())
 
     def make_like(self, name: str) -> tuple[str, SSlibKey]:
@@ -113,12 +114,12 @@ class KeyFolder:
 
     def retire(self, name: str) -> None:
         """Put both files of `name` out of use."""
-        durable.make_folder(self.path / "retired")
+        durable.folder(self.path / "retired")
         for suffix in (".pem", ".pub"):
             file = self.path / f"{name}{suffix}"
             if file.exists():
                 file.rename(self.path / "retired" / file.name)
-        durable.sync_folder(self.path)
+        durable.sync(self.path)
 
     def locked(self, name: str) -> bool:
         """Whether the private key `name` is here and encrypted."""

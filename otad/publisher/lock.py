@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from otad import durable
 from otad.errors import RetryLater, Who
-from otad.publisher import durable
 
 NAME = ".otarepo.lock"
 
@@ -23,7 +23,7 @@ NAME = ".otarepo.lock"
 @contextmanager
 def one_writer(folder: Path, task: str) -> Iterator[None]:
     """Hold `folder` for `task` ("publish"). Raises RetryLater("locked") naming the holder when another process has it."""
-    durable.make_folder(folder)
+    durable.folder(folder)
     with os.fdopen(os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

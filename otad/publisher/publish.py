@@ -21,7 +21,7 @@ from tuf.api.metadata import Metadata, MetaFile, Snapshot, Timestamp
 
 from otad.errors import Rejected, Who
 from otad.formats.encodings import Encodings
-from otad.publisher import durable
+from otad.publisher import drafts
 from otad.publisher.encode import Progress, quiet
 from otad.publisher.lock import one_writer
 from otad.publisher.roles import RELEASES, ROLLOUTS, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
@@ -140,9 +140,9 @@ def place(file: Path, ws: Workspace, out: Path) -> None:
     """Make one file of the workspace public."""
     goal = out / file.relative_to(ws.path)
     if file.parent == ws.blobs:
-        durable.link(file, goal)
+        drafts.link(file, goal)
     else:
-        durable.copy(file, goal)
+        drafts.copy(file, goal)
 
 
 def _blobs(ws: Workspace, documents: Iterable[bytes]) -> Iterator[Path]:

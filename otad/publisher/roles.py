@@ -29,7 +29,7 @@ from tuf.api.metadata import (
 )
 
 from otad.errors import OtadError, Who
-from otad.publisher import durable
+from otad.publisher import drafts
 from otad.publisher.keys import KeyFolder
 
 ROLES = ("root", "targets", "releases", "rollouts", "snapshot", "timestamp")
@@ -107,7 +107,7 @@ class Roles:
             result = judge.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
             if not result:
                 raise self._missing(role, len(result.signed), result.threshold, list(result.unsigned))
-        durable.write(self.path(role, signed.version), metadata.to_bytes())
+        drafts.write(self.path(role, signed.version), metadata.to_bytes())
 
     def _judges(self, role: str, signed: Part) -> list[Root | Targets]:
         if not isinstance(signed, Root):

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from otad.publisher import durable
+from otad.publisher import drafts
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -59,9 +59,9 @@ def _make(folder: Path, names: Sequence[str], now: datetime) -> None:
     leaf = _builder(subject, issuer, server, authority, now)
     leaf = leaf.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
     pem = server.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    durable.write(folder / "server.key", pem, 0o600)
-    durable.write(folder / "server.pem", leaf.sign(authority, SHA256()).public_bytes(Encoding.PEM))
-    durable.write(folder / "ca.pem", ca.sign(authority, SHA256()).public_bytes(Encoding.PEM))
+    drafts.write(folder / "server.key", pem, 0o600)
+    drafts.write(folder / "server.pem", leaf.sign(authority, SHA256()).public_bytes(Encoding.PEM))
+    drafts.write(folder / "ca.pem", ca.sign(authority, SHA256()).public_bytes(Encoding.PEM))
 
 
 def _builder(

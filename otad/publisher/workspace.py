@@ -26,7 +26,7 @@ from tuf.api.metadata import TargetFile, Targets
 
 from otad.errors import Rejected, Who
 from otad.formats import Document, Name
-from otad.publisher import durable
+from otad.publisher import drafts
 from otad.publisher.cms import BundleSigner
 from otad.publisher.keys import KeyFolder, KeyType, Passphrase, no_passphrase
 from otad.publisher.lock import one_writer
@@ -96,7 +96,7 @@ class Workspace:
         workspace.roles.save(TARGETS, first_targets(keys, now), now=now)
         for role in (RELEASES, ROLLOUTS):
             workspace.roles.save(role, Targets(expires=now), now=now)
-        durable.write(path / SETTINGS, settings.encode())
+        drafts.write(path / SETTINGS, settings.encode())
         return workspace
 
     @property
@@ -111,7 +111,7 @@ class Workspace:
     def store(self, path: str, document: Document) -> TargetFile:
         """Put `document` among the targets and return what its role must list. `path` is its TUF target path."""
         target = TargetFile.from_data(path, document.encode())
-        durable.write(self.document(target), document.encode())
+        drafts.write(self.document(target), document.encode())
         return target
 
     def document(self, target: TargetFile) -> Path:

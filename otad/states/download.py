@@ -8,7 +8,7 @@ from otad.statemachine import Outcome, Record, Step
 
 
 async def run(record: Record, ports: Ports) -> Step:
-    """DONE; HELD by a pause (the cache is kept); REJECTED; FAILED when the bounded retries ran out."""
+    """DONE; HELD by a pause (the cache is kept); CORRUPT; REJECTED; FAILED when the bounded retries ran out."""
     attempt = record.the_attempt
     paused = ports.orders.paused()
     if paused:
@@ -17,8 +17,10 @@ async def run(record: Record, ports: Ports) -> Step:
         return Step(Outcome.DONE)  # the target slot has it already; VERIFY proves that
     try:
         await ports.delivery.fetch(attempt, await ports.offers.release(attempt))
-    except (Rejected, Corrupt) as error:
+    except Rejected as error:
         return Step.failed(error, Outcome.REJECTED)
+    except Corrupt as error:
+        return Step.failed(error, Outcome.CORRUPT)  # the server's fault, and none of the release
     except OtadError as error:
         return Step.failed(error)
     return Step(Outcome.DONE)

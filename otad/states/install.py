@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from otad.bootenv import Slot
-from otad.errors import Cause, Corrupt, OtadError, Rejected, Who
+from otad.errors import Cause, OtadError, Rejected, Who
 from otad.formats.release import Release
 from otad.ports import Ports
 from otad.statemachine import Attempt, Outcome, Record, Step
@@ -20,7 +20,7 @@ async def run(record: Record, ports: Ports) -> Step:
             return Step(hold.outcome, hold.cause, retry_after=hold.retry_after)
         release = await ports.offers.release(attempt)
         return await _write(attempt, release, attempt.target or record.home, ports)
-    except (Rejected, Corrupt) as error:
+    except Rejected as error:
         return Step.failed(error, Outcome.REJECTED)
     except OtadError as error:
         return Step.failed(error)

@@ -206,7 +206,7 @@ class Repository:
             data = await self._get(target.url, target.length, by="signed metadata")
             found = hashlib.sha256(data).hexdigest()
             if found != target.sha256:
-                raise refusals.altered(self._http.base + target.url, f"{len(data)} bytes with SHA-256 {found}")
+                raise refusals.exchanged(self._http.base + target.url, f"{len(data)} bytes with SHA-256 {found}")
             await asyncio.to_thread(self._store.keep_document, target.sha256, data)
         return kind.decode(data, target.path)
 

@@ -3,13 +3,14 @@
 Rules:
  1. A code names the attack (The Update Framework's own names) or the state of the mirror; `origin` is the URL or file.
  2. Rejected: somebody signed, or serves, what must not be. RetryLater: a mirror or a clock that may be right next time.
+    Corrupt: a document's bytes are not those that were signed, which says nothing against the release.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from otad.errors import Rejected, RetryLater, Who
+from otad.errors import Corrupt, Rejected, RetryLater, Who
 from otad.trust.clock import Reading, stamp
 
 
@@ -122,12 +123,23 @@ def arbitrary_target(role: str, path: str) -> Rejected:
     )
 
 
-def altered(origin: str, detail: str) -> Rejected:
-    """A target file whose bytes are not those that were signed."""
-    return Rejected(
+def exchanged(origin: str, detail: str) -> Corrupt:
+    """A target file whose bytes are not those that were signed: the server's fault, and none of the release."""
+    return Corrupt(
         "arbitrary-target",
         f"{origin} is not the file that was signed: {detail}",
         "Copy the repository's files to the server again; if that was done, something on the way exchanges files",
+        who=Who.INTEGRATOR,
+        evidence={"detail": detail},
+    )
+
+
+def altered(origin: str, detail: str) -> Rejected:
+    """A target file that was signed, and says what its place contradicts."""
+    return Rejected(
+        "arbitrary-target",
+        f"{origin} is not what it should be: {detail}",
+        "Publish it again with otarepo, under the name that it belongs to",
         who=Who.INTEGRATOR,
         evidence={"detail": detail},
     )

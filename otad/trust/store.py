@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from otad import durable
 from otad.errors import RetryLater, Who
 from otad.trust.clock import Floor
 
@@ -127,16 +127,10 @@ class Store:
 
     def _write(self, name: str, data: bytes) -> None:
         path = self._folder / name
-        new = path.with_name(f".{path.name}.new")
         try:
             self._folder.mkdir(exist_ok=True)  # no parents: without its partition, /data is the root file system
             path.parent.mkdir(exist_ok=True)
-            with new.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-            _sync(path.parent)
+            durable.write(path, data)
         except OSError as error:
             raise _unwritable(path, error) from error
 
@@ -164,18 +158,9 @@ def _read(path: Path) -> bytes | None:
 def _remove(path: Path) -> None:
     """Remove a file for good, if it is there."""
     try:
-        path.unlink(missing_ok=True)
-        _sync(path.parent)
+        durable.remove(path)
     except OSError as error:
         raise _unwritable(path, error) from error
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unwritable(path: Path, error: OSError) -> RetryLater:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from otad import config
-from otad.errors import Corrupt, Rejected, RetryLater, Who
+from otad.errors import Corrupt, RetryLater, Who
 from otad.fetch import partial
 from otad.fetch.cache import Cache
 from otad.fetch.ranges import Ledger
@@ -187,20 +187,20 @@ async def test_an_absent_server(cache: Cache) -> None:
 
 
 async def test_an_endless_body_is_cut_off(cache: Cache) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Corrupt) as caught:
         await fetch(Hostile(DATA, endless=True), cache)
     assert caught.value.cause.code == "blob-oversize"
     assert cache.size() <= len(DATA) + 1000
 
 
 async def test_one_byte_too_many_is_refused(cache: Cache) -> None:
-    with pytest.raises(Rejected):
+    with pytest.raises(Corrupt):
         await fetch(Hostile(DATA, extra=b"!"), cache)
     assert not cache.has(ENCODING.blob, ENCODING.length)
 
 
 async def test_a_longer_file_is_refused_before_it_is_fetched(cache: Cache) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Corrupt) as caught:
         await fetch(Hostile(DATA + b"!"), cache)
     assert caught.value.cause.evidence["offered"] == str(len(DATA) + 1)
     assert cache.size() == 0
@@ -340,7 +340,7 @@ async def test_the_claim_follows_the_data_to_the_disk(cache: Cache, monkeypatch:
         durable[0] = os.fstat(fd).st_size
 
     def replace(path: Path, target: Path) -> Path:
-        if path.name.endswith(".ledger-new"):
+        if path.name.endswith(".ledger.new"):
             found = Ledger.decode(path.read_bytes())
             assert found is not None
             assert 0 < found.offset <= durable[0]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otad.errors import OtadError, Rejected, RetryLater
+from otad.errors import Corrupt, OtadError, RetryLater
 from otad.fetch.ranges import Ledger, Want, strong_etag
 
 URL = "https://host/blobs/x"
@@ -60,8 +60,8 @@ def test_where_the_body_begins(offset: int, status: int, headers: dict[str, str]
 @pytest.mark.parametrize(
     ("offset", "status", "headers", "kind", "code"),
     [
-        (0, 200, {"Content-Length": "101"}, Rejected, "blob-oversize"),
-        (10, 206, {"Content-Range": "bytes 10-100/101"}, Rejected, "blob-oversize"),
+        (0, 200, {"Content-Length": "101"}, Corrupt, "blob-oversize"),
+        (10, 206, {"Content-Range": "bytes 10-100/101"}, Corrupt, "blob-oversize"),
         (0, 200, {"Content-Length": "99"}, RetryLater, "blob-incomplete"),
         (10, 416, {"Content-Range": "bytes */5"}, RetryLater, "blob-incomplete"),
         (0, 200, {"Content-Encoding": "gzip"}, RetryLater, "server-recodes"),

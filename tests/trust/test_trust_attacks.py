@@ -13,7 +13,7 @@ from aiohttp import web
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile
 
-from otad.errors import Cause, OtadError, Rejected, RetryLater, Who
+from otad.errors import Cause, Corrupt, OtadError, Rejected, RetryLater, Who
 from tests.support.trust_device import Device
 from tests.support.tuf_repository import DAY, NOW, TufRepository, TufServer, release
 
@@ -287,7 +287,7 @@ class TestTargets:
             if path.startswith("targets/rollouts/"):
                 reordered = dict(reversed(json.loads(data).items()))  # as long, as valid, not what was signed
                 repo.files[path] = json.dumps(reordered, separators=(",", ":")).encode()
-        cause = await refused(device, Rejected)
+        cause = await refused(device, Corrupt)
         assert cause.code == "arbitrary-target"
         assert "SHA-256" in cause.what
 

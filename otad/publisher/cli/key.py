@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from otad.errors import Rejected, Who
-from otad.publisher import durable, rotation
+from otad.publisher import drafts, rotation
 from otad.publisher.cli.terminal import Dir, now, opened, out, said
 from otad.publisher.roles import ROLES
 
@@ -68,6 +68,6 @@ def export(
     if not file.exists():
         raise Rejected("key-unknown", f"there is no key {name}", "See `otarepo key list`", who=Who.INTEGRATOR)
     if to:
-        durable.copy(file, to)
+        drafts.copy(file, to)
     else:
         out.out(file.read_text(), end="")

@@ -2,8 +2,7 @@
 
 Rules:
  1. A name appears by rename of a file that was written and fsynced under another name in the same folder.
- 2. The folder is fsynced after the rename, and a new folder's parent after it was made: what a later file refers to is there.
- 3. Drafts start with `.draft-`; a reader never sees one, and one that a kill left behind is only lost space.
+ 2. Drafts start with `.draft-`; a reader never sees one, and one that a kill left behind is only lost space.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from otad import durable
 
 PUBLIC = 0o644
 
@@ -34,13 +35,13 @@ class Draft:
         os.fsync(self.file.fileno())
         self.path.rename(as_)
         self.kept = True
-        sync_folder(as_.parent)
+        durable.sync(as_.parent)
 
 
 @contextmanager
 def draft(folder: Path) -> Iterator[Draft]:
     """A new file in `folder`, gone at the end unless it was kept."""
-    make_folder(folder)
+    durable.folder(folder)
     descriptor, name = tempfile.mkstemp(prefix=".draft-", dir=folder)
     with os.fdopen(descriptor, "w+b") as file:
         new = Draft(file, Path(name))
@@ -68,28 +69,10 @@ def copy(source: Path, path: Path) -> None:
 
 def link(source: Path, path: Path) -> None:
     """Give the file `source`, which nobody changes any more, the name `path` too; a copy where the two cannot share."""
-    make_folder(path.parent)
+    durable.folder(path.parent)
     try:
         path.hardlink_to(source)
     except OSError:  # another file system, or one without links
         copy(source, path)
     else:
-        sync_folder(path.parent)
-
-
-def make_folder(folder: Path) -> None:
-    """Make `folder` and the folders above it that are missing."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        durable.sync(path.parent)
