@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import shutil
 import time
@@ -11,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from otad.bootenv import Slot
@@ -24,6 +26,7 @@ from simulator.system import System
 
 FACTORY, GOOD, BAD = System("1.0.0"), System("1.1.0"), System("1.2.0", healthy=False)
 POLL = 0.05  # seconds
+WIDTHS: tuple[tuple[int | None, JustifyMethod], ...] = ((11, "right"), (11, "left"), (8, "right"), (None, "left"))
 MEANS = {
     "idle": "a check is due",
     "check": "metadata verified; it is this device's turn",
@@ -78,16 +81,28 @@ class Lap:
         self.events.append(event)
         bad = event["outcome"] == "failed"
         words = event["cause"]["what"] if bad else MEANS.get(event["state"], "")
-        outcome = f"[{'red' if bad else 'green'}]{event['outcome']:<9}[/]"
-        self.console.print(f"  [bold]{event['state']:>9}[/]  {outcome} [dim]{event['durations']['state']:4.1f} s[/]  {words}")
+        line = Table.grid(padding=(0, 0, 0, 2))  # a grid, so that a long cause stays in its column
+        for width, justify in WIDTHS:
+            line.add_column(width=width, justify=justify)
+        outcome, took = f"[{'red' if bad else 'green'}]{event['outcome']}[/]", f"[dim]{event['durations']['state']:.1f} s[/]"
+        line.add_row(f"[bold]{event['state']}[/]", outcome, took, words)
+        self.console.print(line)
 
 
 def main() -> None:
     """The whole demo. Exits 1 when a release did not end as it must."""
+    parser = argparse.ArgumentParser(prog="simulator.demo", description="A good update and a bad one, live.")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw what is shown, too")
+    picture = parser.parse_args().svg
     folder = Path("build/demo").absolute()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    raise SystemExit(asyncio.run(demo(folder, Console(highlight=False))))
+    # a picture has no room for a spinner's frames, so it is not of a terminal
+    console = Console(highlight=False, record=True, force_terminal=False, width=100) if picture else Console(highlight=False)
+    status = asyncio.run(demo(folder, console))
+    if picture:
+        console.save_svg(str(picture), title="make demo")
+    raise SystemExit(status)
 
 
 async def demo(folder: Path, console: Console) -> int:
@@ -118,7 +133,7 @@ async def demo(folder: Path, console: Console) -> int:
 
 def summary(laps: list[Lap]) -> Table:
     """What happened to each release."""
-    table = Table(title="What happened", title_justify="left")
+    table = Table(title="What happened", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("release", "ended", "runs now", "boots", "seconds", "why"):
         table.add_column(name)
     for lap in laps:
@@ -132,11 +147,9 @@ def summary(laps: list[Lap]) -> Table:
 def where(folder: Path, console: Console) -> None:
     """What there is to look at."""
     here = folder.relative_to(Path.cwd())
-    otactl = f".venv/bin/otactl --config {here}/board/otad.toml"
     console.print("\n[bold]Where to look[/]")
     for words, place in (
-        ("as in the field", f"{otactl} status"),
-        ("", f"{otactl} history"),
+        ("as in the field", f".venv/bin/otactl status --config {here}/board/otad.toml"),
         ("boot environment", f"fw_printenv -c {here}/board/fw_env.config"),
         ("otad's log", f"{here}/board/console"),
         ("what is served", f"{here}/depot/public"),
