@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from otad.control import status
-from otad.control.history import attempts
+from otad.control.history import EVENTS, attempts
 from otad.control.progress import Progress, sample
 from otad.health import Finding
 from otad.journal import Journal
@@ -21,7 +21,6 @@ from otad.report.outbox import owed
 from otad.running import Running
 
 PACE = 0.25
-_HISTORY_EVENTS = 5000
 
 
 class Monitor:
@@ -75,7 +74,7 @@ class Monitor:
 
     def history(self, limit: int) -> list[dict[str, Any]]:
         """Past attempts, newest first."""
-        return attempts(self._journal.events.latest(_HISTORY_EVENTS))[:limit]
+        return attempts(self._journal.events.latest(EVENTS))[:limit]
 
     async def follow(self, after: int) -> AsyncIterator[dict[str, Any]]:
         """Stored events after sequence number `after`, then new ones as they come, with progress in between."""

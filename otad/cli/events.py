@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from otad.cli import options, paint, places, say, watch
-from otad.cli.connect import connect
+from otad.cli import asleep, options, paint, places, say, watch
 from otad.control.client import Client
 from otad.control.status import failed
 
@@ -19,8 +18,14 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=0, help="How many past 
 def events(
     follow: Follow = False, limit: Limit = 50, config: options.Config = places.DEFAULT, as_json: options.Json = False
 ) -> None:
-    """What happened on this device, oldest first."""
-    client = connect(config)
+    """What happened on this device, oldest first. Wakes a sleeping otad only to follow it."""
+    where = places.read(config)
+    if not follow and asleep.asleep(where):
+        with asleep.journal(where) as journal:
+            for event in journal.events.latest(limit) if limit else []:
+                _show(event, as_json=as_json)
+        return
+    client = Client(where.run)
     last = int(client.get("status")["seq"])
     try:
         _past(client, last, limit, as_json=as_json)

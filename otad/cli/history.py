@@ -6,17 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from otad.cli import options, paint, places, say
-from otad.cli.connect import connect
+from otad.cli import asleep, options, paint, places, say
 from otad.control import Exit
+from otad.control.client import Client
+from otad.control.history import EVENTS, attempts
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many updates.")]
 _STYLE = {"committed": "green", "failed": "red", "held": "yellow", "cancelled": "yellow"}
 
 
 def history(limit: Limit = 20, config: options.Config = places.DEFAULT, as_json: options.Json = False) -> None:
-    """The updates that this device has tried, newest first, and how each ended."""
-    told = connect(config).get(f"history?limit={limit}")
+    """The updates that this device has tried, newest first, and how each ended. Does not wake a sleeping otad."""
+    told = _told(places.read(config), limit)
     if as_json:
         say.document(told)
     elif not told:
@@ -24,6 +25,14 @@ def history(limit: Limit = 20, config: options.Config = places.DEFAULT, as_json:
         raise typer.Exit(Exit.NOTHING)
     else:
         _show(told)
+
+
+def _told(where: places.Places, limit: int) -> list[dict[str, Any]]:
+    if not asleep.asleep(where):
+        told: list[dict[str, Any]] = Client(where.run).get(f"history?limit={limit}")
+        return told
+    with asleep.journal(where) as journal:
+        return attempts(journal.events.latest(EVENTS))[:limit]
 
 
 def _show(told: list[dict[str, Any]]) -> None:

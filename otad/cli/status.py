@@ -11,29 +11,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from otad.cli import paint, places, say, words
+from otad.cli import asleep, paint, places, say, words
 from otad.cli.paint import labelled, moment
-from otad.control import Exit, lock, status
-from otad.control.unreachable import Unreachable, forbidden
+from otad.control import Exit, status
 
 
 def run(config: Path = places.DEFAULT, as_json: bool = False) -> Exit:
     """Print the state of otad. Raises OtadError when neither the daemon nor the journal tells."""
     where = places.read(config)
-    told = asleep(where) if not _awake(where) else _ask(where)
+    told = _told(where) if asleep.asleep(where) else _ask(where)
     if as_json:
         say.document(told)
     else:
         for line in lines(told):
             say.line(line)
     return Exit.DONE
-
-
-def _awake(where: places.Places) -> bool:
-    try:
-        return lock.held(where.run)
-    except PermissionError:
-        return True  # its folder is closed to this user: the socket says why, and to which group it is open
 
 
 def _ask(where: places.Places) -> dict[str, Any]:
@@ -43,25 +35,13 @@ def _ask(where: places.Places) -> dict[str, Any]:
     return told
 
 
-def asleep(where: places.Places) -> dict[str, Any]:
+def _told(where: places.Places) -> dict[str, Any]:
     """The status document of a sleeping daemon. Raises Unreachable without a journal that may be read, JournalError."""
-    path = where.data / "journal.db"
-    try:
-        path.open("rb").close()
-    except FileNotFoundError as error:
-        what = f"otad has never run on this device, or its data partition is not mounted: there is no {path}"
-        raise Unreachable("no-journal", what, f"Check `systemctl status otad` and `findmnt -T {path.parent}`") from error
-    except PermissionError as error:
-        raise forbidden(path) from error
-    from otad.journal.reader import Reader  # noqa: PLC0415 - sqlite3, when it is needed
-    from otad.report.outbox import owed  # noqa: PLC0415
+    with asleep.journal(where) as journal:
+        from otad.report.outbox import owed  # noqa: PLC0415 - sqlite3, when it is needed
 
-    journal = Reader(path)
-    try:
         image, slot = _version(where.release), _slot(where.cmdline)
         return status.read(journal, status.Facts(image=image, slot=slot, unsent=owed(journal.connection)))
-    finally:
-        journal.close()
 
 
 def _version(release: Path) -> str | None:

@@ -15,6 +15,9 @@ from otad.statemachine import Outcome, State
 
 Document = dict[str, Any]
 
+EVENTS = 5000
+"""How many past events are looked at."""
+
 
 def attempts(events: Iterable[Mapping[str, Any]]) -> list[Document]:
     """The attempts in `events` (oldest first), newest first.

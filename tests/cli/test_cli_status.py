@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -175,3 +176,15 @@ def test_places_are_those_of_the_settings(board: Board) -> None:
     read = places.read(board.settings)
     assert read == places.Places(**{name: getattr(config.load(board.settings).paths, name) for name in places.Places._fields})
     assert str(read.run) == "/run/two"
+
+
+async def test_history_and_events_of_a_sleeping_daemon_are_told_from_the_journal(board: Board) -> None:
+    failed = replace(_event(2, "validate", "failed", CAUSE), attempt="01A", kind="update")
+    _keep(board, Record(State.IDLE, Slot.A, "b1"), _event(1, "check", "admitted"), failed)
+    said = await board.otactl("history")
+    assert (said.exit, "1.1.0" in said.out) == (0, True)
+    assert "Publish 1.1.1 with the model" in said.out
+    told = await board.otactl("events", "--json")
+    assert [json.loads(line)["state"] for line in told.out.splitlines()] == ["check", "validate"]
+    assert json.loads((await board.otactl("events", "--json", "-n", "1")).out)["state"] == "validate"
+    assert not (board.run / "otad.sock").exists()

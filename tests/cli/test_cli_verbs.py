@@ -272,7 +272,7 @@ async def test_usage(board: Board, words: list[str]) -> None:
     assert (await board.otactl(*words)).exit == 2
 
 
-@pytest.mark.parametrize("verb", ["pause", "check", "slots", "events"])
+@pytest.mark.parametrize("verb", ["pause", "check", "slots", "health"])
 async def test_unreachable(board: Board, verb: str) -> None:
     said = await board.otactl(verb)
     assert said.exit == 4
