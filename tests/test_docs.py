@@ -144,3 +144,20 @@ async def test_the_sink_of_the_reports_page_takes_a_batch_once(tmp_path: Path) -
     with closing(sqlite3.connect(tmp_path / "events.db")) as store:
         assert store.execute("SELECT count(*) FROM events").fetchone() == (len(texts),)
         assert store.execute("SELECT count FROM lost").fetchall() == [(3,)]
+
+
+def rows(page: str) -> list[str]:
+    """Rows of the tables of a page, that name a place in the tree."""
+    return [line for line in (TREE / "docs" / page).read_text().splitlines() if line.startswith("|") and "`otad/" in line]
+
+
+@pytest.mark.parametrize("row", rows("architecture.md"))
+def test_places_in_the_tree_are_there(row: str) -> None:
+    place, seen = TREE, 0
+    for word in re.findall(r"`([^`]+)`", row.split("|", 2)[2]):
+        if re.match(r"(otad|tests|tools|recipes|simulator|systemd)/", word) and "<" not in word:
+            place, seen = TREE / word, seen + 1
+            assert place.exists(), f"{word} is not there: {row}"
+        elif place.is_file() and re.fullmatch(r"\w+", word):
+            assert word in place.read_text(), f"{place} has no {word}: {row}"
+    assert seen or "<" in row
