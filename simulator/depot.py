@@ -67,10 +67,10 @@ class Depot:
         rollout.start(self.workspace, channel, rollout.NewCampaign(version), now=now())
         self.publish()
 
-    def offer(self, system: System) -> None:
+    def offer(self, system: System, channel: str = "stable") -> None:
         """Build, pack, sign, roll out and publish a system."""
         self.add(system.version, self.pack(system.version, self.image(system)))
-        self.roll_out(system.version)
+        self.roll_out(system.version, channel)
 
     def publish(self) -> None:
         """Make everything that is staged public."""

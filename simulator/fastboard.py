@@ -5,6 +5,7 @@ Rules:
  2. A cut is SIGKILL for every process of the board, whatever session it is in: none outlives the power.
  3. Like systemd, the board starts an otad that failed again, a few times; like otad-deadline, it then resets a trial.
  4. It writes into its own folder only: SWUpdate runs confined (`confine`), systemd's tools are those of `bin/`.
+    A tool in the board's own `bin/` comes before either: so a broken one is tried.
 
 What it cannot show needs a kernel: a page cache lost by a cut, a watchdog, mounts. That is the QEMU board's work.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import sys
 import uuid
 from contextlib import closing
@@ -108,6 +110,12 @@ class FastBoard:
             await self._start()
             self._life = asyncio.create_task(self._live())
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to otad, as systemd or the kernel does. Raises BoardError while it sleeps."""
+        if self._process is None:
+            raise BoardError("otad sleeps")
+        self._process.send_signal(number)
+
     def pass_hours(self) -> None:
         """The next check is due, as if its interval had passed. While otad sleeps."""
         with closing(Journal.open(self.folder / "data" / "otad" / "journal.db")) as journal:
@@ -173,7 +181,7 @@ class FastBoard:
         environment = {
             **processes.marked(self.folder),
             "OTAD_FW_ENV": str(self.env.config),
-            "PATH": f"{TOOLS}:{os.environ.get('PATH', os.defpath)}",
+            "PATH": f"{self.folder / 'bin'}:{TOOLS}:{os.environ.get('PATH', os.defpath)}",
         }
         with (self.folder / "console").open("ab") as console:
             self._process = await asyncio.create_subprocess_exec(
@@ -192,6 +200,7 @@ class FastBoard:
         failed = 0
         while self._process:
             status = await self._process.wait()
+            processes.kill(self.folder)  # systemd's KillMode: nothing of the unit outlives its main process
             failed += status != 0
             if (self.folder / "run" / "reset").exists() or (failed >= STARTS and self._on_trial()):
                 failed = 0
@@ -201,7 +210,7 @@ class FastBoard:
                 self._process = None
                 return
             elif failed >= STARTS:
-                raise BoardError(f"otad failed {failed} times in one boot{self._console()}")
+                raise BoardError(f"otad failed {failed} times in one boot, last with status {status}{self._console()}")
             await self._start()
 
     def _on_trial(self) -> bool:

@@ -7,6 +7,7 @@ Rules:
 
 from __future__ import annotations
 
+import random
 import subprocess
 from dataclasses import dataclass
 from enum import Enum
@@ -31,12 +32,13 @@ class Kernel(str, Enum):
 
 @dataclass(frozen=True)
 class System:
-    """How an image will behave."""
+    """How an image will behave. `noise`: bytes in it that no compression makes smaller, for a download that takes its time."""
 
     version: str
     product: str = "demo"
     kernel: Kernel = Kernel.BOOTS
     healthy: bool = True
+    noise: int = 0
 
     def write(self, tree: Path) -> None:
         """The files of such a system, as a directory for `otarepo image`."""
@@ -46,6 +48,8 @@ class System:
             file.parent.mkdir(parents=True, exist_ok=True)
             if text:
                 file.write_text(text)
+        if self.noise:
+            (tree / "noise").write_bytes(random.Random(self.version).randbytes(self.noise))
 
     def build(self, out: Path, tree: Path) -> Path:
         """Such a system as the ext4 image `out`, by way of the new directory `tree`."""

@@ -58,8 +58,7 @@ class Download:
 
         Raises:
             RetryLater: the network, the server or the disk; "held".
-            Rejected: the server's file is longer than what was signed.
-            Corrupt: everything came, and it is not what was signed; it was dropped.
+            Corrupt: the server's file is longer than what was signed, or all of it came and is another; it was dropped.
             asyncio.CancelledError: what came is kept, and no thread is left behind.
         """
         if self._cache.has(encoding.blob, encoding.length):

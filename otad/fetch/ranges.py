@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
-from otad.errors import Rejected, RetryLater, Who
+from otad.errors import Corrupt, RetryLater, Who
 from otad.fetch import faults
 
 _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
@@ -64,7 +64,7 @@ class Want:
         """The offset at which the answer's body begins; None when it does not go on from what is here: begin anew.
 
         Raises:
-            Rejected: "blob-oversize", the server's file is longer than what was signed.
+            Corrupt: "blob-oversize", the server's file is longer than what was signed.
             RetryLater: "blob-incomplete" when it is shorter, "server-recodes", or what `faults.refuse` says of the status.
         """
         if status == _OK:
@@ -98,9 +98,9 @@ class Want:
             evidence=evidence,
         )
 
-    def oversize(self, offered: str) -> Rejected:
+    def oversize(self, offered: str) -> Corrupt:
         """The server gives more than was signed; `offered` bytes, as far as is known."""
-        return Rejected(
+        return Corrupt(
             "blob-oversize",
             f"{urlsplit(self.url).netloc} gives {offered} bytes for {self.url}, and {self.length} were signed",
             "Publish the release again: what the server has is not what was signed",
