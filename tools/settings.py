@@ -5,13 +5,14 @@ The same facts as in otad.toml.5, which tools/manual.py makes; this is the page 
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from otad import config
+from otad import config, health
 from otad.config import Config
 from tools.manual import KINDS, described, shown
 
@@ -43,6 +44,7 @@ def page() -> str:
             parts.append("\n".join(table(f"[{name}]", field.annotation)))
         if name == "health":
             parts.append("\n".join(table("[[health.checks]]", config.HealthCheck)))
+            parts += ["\n".join(check(name)) for name in health.types()]
     return "\n".join(parts)
 
 
@@ -55,6 +57,17 @@ def table(title: str, model: type[BaseModel]) -> Iterator[str]:
         meaning = known.get(name, "").replace("None:", "unset:").replace("|", "\\|")
         yield f"| `{name}` | {kind(model, name)} | {default.replace('`none`', 'unset')} | {meaning} |"
     yield ""
+
+
+def check(name: str) -> Iterator[str]:
+    """One type of health check: what its module says, with the example that stands there."""
+    module = importlib.import_module(f"otad.health.{name}")
+    said, _, example = inspect.cleandoc(module.__doc__ or "").partition("\n\n")
+    yield from (f'### `type = "{name}"`', "", said, "")
+    names = ", ".join(f"`{option}`" for option in module.Options.model_fields) or "none"
+    yield from (f"Options: {names}. {inspect.getdoc(module.Options)}", "")
+    if example:
+        yield from ("```toml", example, "```", "")
 
 
 def kind(model: type[BaseModel], name: str) -> str:
