@@ -4,7 +4,7 @@ Rules:
  1. Who may have what is decided by `admission` and `gate`, which are pure; here they get their facts.
  2. Before INSTALL and before arming the question is asked on fresh metadata: a pause reaches every device that has not armed.
     Unreachable: what was trusted less than `TRUSTED_FOR` ago still counts.
- 3. What a person asked for on the device is not held by the window; nothing else is lifted.
+ 3. What a person asked for on the device is held neither by the window nor by the wait after a failure; nothing else is lifted.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class RepositoryOffers:
         chosen = choose(admitted)
         if chosen is None:
             return self._none(wanted, [(campaign, verdict) for campaign, _, verdict in judged], catalogue)
-        waiting = self._waiting(chosen[0])
+        waiting = self._waiting(chosen[0]) if wanted is None else None
         return waiting or self._attempt(*chosen, asked=wanted is not None)
 
     async def still(self, attempt: Attempt) -> Hold | None:
