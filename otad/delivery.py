@@ -47,13 +47,12 @@ class CachedDelivery:
         self._handlers = handlers
         self._watch = watch
 
-    async def fetch(self, attempt: Attempt, release: Release) -> None:
-        """Every payload into the cache, each by the cheapest encoding that works here."""
+    async def fetch(self, attempt: Attempt, release: Release) -> int:
+        """Every payload into the cache, each by the cheapest encoding that works here; bytes that came."""
         document = await self._document(attempt)
         wanted = [(payload, self._candidates(payload, document)) for payload in self._installable(release)]
         await asyncio.to_thread(self._cache.keep, {e.blob for _, encodings in wanted for e in encodings})
-        for payload, encodings in wanted:
-            await self._fetch(payload, encodings)
+        return sum([await self._fetch(payload, encodings) for payload, encodings in wanted])
 
     async def prove(self, attempt: Attempt, release: Release, slot: Slot) -> None:
         """The blobs are what was signed, and every handler would take its payload."""
@@ -107,11 +106,13 @@ class CachedDelivery:
             )
         return chosen.usable
 
-    async def _fetch(self, payload: Payload, encodings: tuple[Encoding, ...]) -> None:
+    async def _fetch(self, payload: Payload, encodings: tuple[Encoding, ...]) -> int:
         failed: OtadError | None = None
+        came = 0
         for encoding in encodings:
+            meter = _Meter(partial(self._watch, f"download {payload.name}"))
             try:
-                await self._download.fetch(encoding, partial(self._watch, f"download {payload.name}"))
+                await self._download.fetch(encoding, meter)
             except RetryLater:
                 raise
             except OtadError as error:
@@ -119,9 +120,9 @@ class CachedDelivery:
                 failed = error
             else:
                 log.info("%s was fetched as %s, %d bytes", payload.name, encoding.type, encoding.length)
-                return
-        if failed:
-            raise failed
+                return came + meter.came
+            came += meter.came
+        raise failed or LookupError(f"{payload.name} has no encoding")  # _candidates gives at least one
 
     def _cached(self, payload: Payload, document: Encodings) -> Encoding:
         """The encoding that was fetched. Raises Corrupt when none of them is in the cache."""
@@ -134,3 +135,17 @@ class CachedDelivery:
 
     def _source(self, payload: Payload, encoding: Encoding) -> Source:
         return Source(self._cache.path(encoding.blob), self._decoders[encoding.type], payload.sha256, payload.length)
+
+
+class _Meter:
+    """Counts the bytes that come now; what was here before the first call did not."""
+
+    def __init__(self, watch: Callable[[int, int], None]) -> None:
+        self.came = 0
+        self._watch = watch
+        self._at: int | None = None
+
+    def __call__(self, done: int, of: int) -> None:
+        self.came += max(0, done - self._at) if self._at is not None else 0
+        self._at = done
+        self._watch(done, of)

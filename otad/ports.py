@@ -76,8 +76,8 @@ class Offers(Protocol):
 class Delivery(Protocol):
     """Brings a release's payloads here: chooses encodings, fetches, proves, installs."""
 
-    async def fetch(self, attempt: Attempt, release: Release) -> None:
-        """Every payload into the cache. Raises RetryLater, Rejected, Corrupt."""
+    async def fetch(self, attempt: Attempt, release: Release) -> int:
+        """Every payload into the cache; bytes that came for it. Raises RetryLater, Rejected, Corrupt."""
 
     async def prove(self, attempt: Attempt, release: Release, slot: Slot) -> None:
         """Hashes, signatures, hardware, room: everything that can be known before the slot is touched."""

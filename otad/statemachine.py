@@ -200,12 +200,19 @@ class Record:
 
 @dataclass(frozen=True)
 class Step:
-    """How a state ended, and what it learnt: the cause, the attempt as it now stands, seconds after which to look again."""
+    """How a state ended, and what it learnt.
+
+    cause        why it did not go well
+    attempt      as it now stands
+    retry_after  seconds after which to look again, if somebody named them
+    moved        bytes that were fetched, or written into place
+    """
 
     outcome: Outcome
     cause: Cause | None = None
     attempt: Attempt | None = None
     retry_after: float | None = None
+    moved: int = 0
 
     @classmethod
     def failed(cls, error: OtadError, outcome: Outcome = Outcome.FAILED) -> Step:

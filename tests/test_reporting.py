@@ -14,7 +14,7 @@ from simulator.fastboard import FastBoard
 from simulator.system import System
 
 MISSING = [tool for tool in ("swupdate", "fw_setenv", "mkenvimage", "mkfs.ext4", "debugfs") if not shutil.which(tool)]
-pytestmark = [pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"), pytest.mark.timeout(180), pytest.mark.slow]
 
 
 @asynccontextmanager

@@ -43,7 +43,8 @@ async def _write(attempt: Attempt, release: Release, slot: Slot, ports: Ports) -
     generation = ports.generations.create(attempt, release, installed)
     if attempt.target:
         ports.generations.point(attempt.target, generation.number)  # last: only a whole slot is pointed at
-    return Step(Outcome.DONE if attempt.target else Outcome.LIVE, attempt=replace(attempt, generation=generation.number))
+    attempt, written = replace(attempt, generation=generation.number), sum(one.length for one in installed)
+    return Step(Outcome.DONE if attempt.target else Outcome.LIVE, attempt=attempt, moved=written)
 
 
 def _tampered(attempt: Attempt) -> Cause:
