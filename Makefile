@@ -3,6 +3,9 @@
 
 PY := .venv/bin/python
 
+# Programs that are started hundreds of times need not be compiled each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
