@@ -56,7 +56,7 @@ class JournalHandler(logging.Handler):
 
 
 class LineFormatter(logging.Formatter):
-    """`level logger: message (NAME=value)`; with syslog's priority in front of every line when `prefixed`."""
+    """`level logger: message`; with syslog's priority in front of every line when `prefixed`. The fields are the journal's."""
 
     def __init__(self, *, prefixed: bool) -> None:
         super().__init__("%(message)s")
@@ -64,8 +64,7 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record; its traceback, if any, follows in further lines."""
-        named = " ".join(f"{name}={value}" for name, value in fields(record).items())
-        text = _clean(super().format(record)) + (f" ({named})" if named else "")
+        text = _clean(super().format(record))
         if self._prefixed:
             return "\n".join(f"<{_priority(record)}>{line}" for line in text.splitlines())
         return f"{record.levelname.lower()} {record.name}: {text}"
