@@ -48,6 +48,7 @@ class TransitionBook:
         self._running = running
         self._watchers: list[Callable[[Record], None]] = []
         self._keeps = True
+        self._trouble = journal.trouble  # told with the first check
         self._began = time.monotonic()
 
     def turn(self, before: Record, step: Step, after: Record) -> None:
@@ -119,6 +120,9 @@ class TransitionBook:
     def _event(self, before: Record, step: Step) -> Event:
         attempt = step.attempt or before.attempt
         running = self._running()
+        cause = step.cause or (before.cause if before.state is State.ROLLBACK else None)
+        if step.outcome is Outcome.DUE:
+            cause, self._trouble = self._trouble, None
         event = Event(
             id=str(ULID()),
             device=self._device,
@@ -128,8 +132,9 @@ class TransitionBook:
             outcome=step.outcome.value,
             running=running.version,
             booted=running.slot.value if running.slot else "",
-            cause=step.cause or (before.cause if before.state is State.ROLLBACK else None),
+            cause=cause,
             durations={"state": round(time.monotonic() - self._began, 3)},
+            bytes={before.state.value: step.moved} if step.moved else {},
         )
         if attempt is None:
             return event

@@ -8,9 +8,12 @@ Rules:
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -119,7 +122,7 @@ class Boot(Section):
     fw_env   where its environment is, as fw_printenv reads it
     """
 
-    backend: str = "uboot"
+    backend: Literal["uboot"] = "uboot"
     fw_env: Path = Path("/etc/fw_env.config")
 
 
@@ -331,18 +334,27 @@ class Needs(Section):
 
 
 def salvage(path: Path = DEFAULT) -> Needs:
-    """The tables that the boot environment needs, from a file that may be broken elsewhere; the defaults where they are."""
-    try:
-        plain = _read(path)
-    except ConfigError:
-        return Needs()
+    """The tables that the boot environment needs, from files that may be broken elsewhere; the defaults where they are."""
     found: dict[str, Any] = {}
-    for name in Needs.model_fields:
-        try:
-            found |= Needs.model_validate({name: plain[name]}).model_dump(include={name}) if name in plain else {}
-        except ValidationError:
-            continue  # `load` says what is wrong with it
+    for table in (table for file in [path, *sorted((path.parent / "conf.d").glob("*.toml"))] for table in _tables(file)):
+        for name in Needs.model_fields.keys() & table:
+            both = {**found.get(name, {}), **table[name]} if isinstance(table[name], dict) else table[name]
+            try:
+                found[name] = Needs.model_validate({name: both}).model_dump(include={name})[name]
+            except ValidationError:
+                continue  # `load` says what is wrong with it
     return Needs.model_validate(found)
+
+
+def _tables(file: Path) -> Iterator[dict[str, Any]]:
+    """The tables of a file, each parsed alone: a mistake in one leaves the others readable."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for part in re.split(r"^(?=\[)", text, flags=re.MULTILINE):
+        with suppress(tomllib.TOMLDecodeError):
+            yield tomllib.loads(part)
 
 
 def _drop_ins(folder: Path) -> list[Path]:

@@ -22,9 +22,9 @@ from otad.bootenv import BootEnvironment, BootStatus
 from otad.bootenv.uboot import UBoot
 from otad.bootfacts import prove
 from otad.config import DEFAULT, Config, ConfigError, load, salvage
-from otad.control import listener, lock
+from otad.control import ending, listener, lock
 from otad.control.server import Server
-from otad.errors import BootEnvironmentError, OtadError
+from otad.errors import BootEnvironmentError, Cause, OtadError
 from otad.identity import device_id
 from otad.journal import Journal
 from otad.loop import drive
@@ -54,9 +54,17 @@ def main() -> None:
         watchdog.status(str(error.cause))
         _log.error("%s", error.cause, extra={"code": error.cause.code})  # the cause says all
         status = EX_CONFIG if isinstance(error, ConfigError) else 1
+        _leave(arguments.config, error.cause)
     finally:
         watchdog.close()
     raise SystemExit(status)
+
+
+def _leave(path: Path, cause: Cause) -> None:
+    """Tell otactl why there is no otad, unless there is one."""
+    folder = salvage(path).paths.run
+    if not lock.held(folder):
+        ending.note(folder, cause)
 
 
 async def run(path: Path, watchdog: Watchdog) -> int:
@@ -65,7 +73,7 @@ async def run(path: Path, watchdog: Watchdog) -> int:
     slots = Slots(needs.slots, needs.paths)
     boot = UBoot(needs.boot.fw_env, slots.booted)
     boot_id = needs.paths.boot_id.read_text().strip()
-    found, status = _prove(boot, needs.paths.run, boot_id)
+    found, status, unsafe = _prove(boot, needs.paths.run, boot_id)
     config = load(path)
     handle = lock.take(config.paths.run)
     try:
@@ -77,7 +85,7 @@ async def run(path: Path, watchdog: Watchdog) -> int:
             resumed = resume(journal.load(), status, boot_id, there.number if there else None)
             kind = classify(status)
             _log.info("this boot is %s: rule %d, %s", kind.value, resumed.rule, resumed.record.state.value)
-            origin = Origin(boot, slots, generations, journal, device, found, resumed.refusal)
+            origin = Origin(boot, slots, generations, journal, device, found, unsafe or resumed.refusal)
             async with assembled(config, origin, watchdog.beat) as assembly:
                 assembly.book.open(journal.load(), resumed, kind)
                 return await _live(config, assembly, watchdog)
@@ -85,13 +93,13 @@ async def run(path: Path, watchdog: Watchdog) -> int:
         os.close(handle)
 
 
-def _prove(boot: BootEnvironment, run_folder: Path, boot_id: str) -> tuple[BootStatus | None, BootStatus | None]:
-    """The boot status as found and as it is now; None when it cannot be read: updates are then refused."""
+def _prove(boot: BootEnvironment, run_folder: Path, boot_id: str) -> tuple[BootStatus | None, BootStatus | None, Cause | None]:
+    """The boot status as found and as it is now; None, and why, when the environment is not to be relied on."""
     try:
-        return prove(boot, run_folder, boot_id)
+        return *prove(boot, run_folder, boot_id), None
     except BootEnvironmentError as error:
         _log.error("%s", error.cause)  # the cause says all
-        return None, None
+        return None, None, error.cause
 
 
 async def _live(config: Config, assembly: Assembly, watchdog: Watchdog) -> int:
@@ -103,6 +111,7 @@ async def _live(config: Config, assembly: Assembly, watchdog: Watchdog) -> int:
     server = Server(assembly.desk, config.daemon, config.paths.run / listener.NAME if at is None else at)
     assembly.orders.attached = lambda: server.clients
     await server.start()
+    ending.clear(config.paths.run)
     machine = asyncio.ensure_future(drive(book.record, assembly.ports, book))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, machine.cancel)

@@ -65,6 +65,7 @@ class Monitor:
             unsent=owed(self._journal.connection),
             awake=True,
             progress=self._progress,
+            trouble=self._journal.trouble,
         )
         return status.read(self._journal, facts)
 

@@ -19,6 +19,7 @@ import signal
 import sys
 import uuid
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -35,6 +36,7 @@ from simulator.settings import HARDWARE, TOOLS, Repository, otad_toml
 from simulator.system import Kernel
 
 STARTS = 3  # of otad in one boot, as systemd's StartLimitBurst
+CLEAN = (0, -signal.SIGTERM)  # exit statuses after which systemd starts nothing again (systemd.service(5), Restart=)
 SLOT_SIZE = 2 * system.SIZE
 LAST_LINES = 30
 
@@ -117,9 +119,11 @@ class FastBoard:
         self._process.send_signal(number)
 
     def pass_hours(self) -> None:
-        """The next check is due, as if its interval had passed. While otad sleeps."""
+        """As if hours had passed: the next check is due, and what failed may be tried again. While otad sleeps."""
         with closing(Journal.open(self.folder / "data" / "otad" / "journal.db")) as journal:
             journal.settings.put_time(NEXT, None)
+            for tries in reversed(journal.attempts.all()):
+                journal.attempts.save(replace(tries, next_try=None))
 
     async def settled(self, timeout: float = 60) -> Slot | Stop | None:
         """Wait until otad sleeps, through any number of reboots; what runs then.
@@ -133,6 +137,11 @@ class FastBoard:
             self._life = None
             life.result()
         return self.slot
+
+    def look(self) -> None:
+        """Raises BoardError when otad has failed for good."""
+        if self._life and self._life.done():
+            self._life.result()
 
     async def cut(self) -> None:
         """Cut the power, now."""
@@ -170,7 +179,7 @@ class FastBoard:
         """What a kernel that was started from `slot` shows, and an empty /run."""
         root, tmpfs = self.slots[slot], self.folder / "run"
         (self.folder / "cmdline").write_text(f"root={root} rootwait panic=5 otad.slot={slot.value}\n")
-        (self.folder / "mountinfo").write_text(f"21 1 7:0 / / ro,relatime - ext4 {root} ro\n")
+        (self.folder / "mountinfo").write_text(f"21 1 0:0 / / ro,relatime - ext4 {root} ro\n")
         (self.folder / "boot_id").write_text(f"{uuid.uuid4()}\n")
         shutil.rmtree(tmpfs, ignore_errors=True)
         tmpfs.mkdir()
@@ -201,12 +210,13 @@ class FastBoard:
         while self._process:
             status = await self._process.wait()
             processes.kill(self.folder)  # systemd's KillMode: nothing of the unit outlives its main process
-            failed += status != 0
+            clean = status in CLEAN
+            failed += not clean
             if (self.folder / "run" / "reset").exists() or (failed >= STARTS and self._on_trial()):
                 failed = 0
                 if not isinstance(await self._boot(), Slot):
                     return
-            elif status == 0:
+            elif clean:
                 self._process = None
                 return
             elif failed >= STARTS:

@@ -81,3 +81,17 @@ def test_the_boot_environment_is_found_in_a_file_that_is_broken_elsewhere(file):
     assert salvage(file) == Needs()
     file.write_text("[boot]\nfw_env = 3\n[slots]\na = '/x/a'\n")
     assert str(salvage(file).slots.a) == "/x/a"
+
+
+def test_the_boot_environment_is_found_in_a_file_that_is_no_toml_elsewhere(file):
+    file.write_text('[download\n[boot]\nfw_env = "/x/fw_env.config"\nnonsense\n[slots]\na = "/x/a"\n')
+    found = salvage(file)
+    assert str(found.slots.a) == "/x/a"
+    assert found.boot == Needs().boot  # its own table is broken
+
+
+def test_the_boot_environment_may_be_set_beside_the_main_file(file):
+    (file.parent / "conf.d").mkdir(exist_ok=True)
+    (file.parent / "conf.d" / "10-board.toml").write_text('[slots]\nb = "/x/b"\n')
+    file.write_text('[slots]\na = "/x/a"\n')
+    assert (str(salvage(file).slots.a), str(salvage(file).slots.b)) == ("/x/a", "/x/b")

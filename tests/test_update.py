@@ -1,21 +1,15 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
 """Whole updates on the fast board: real otad, TUF, HTTPS, SWUpdate, fw_setenv, SQLite and ext4."""
 
-import json
-import shutil
-
 import pytest
 
-from otad.bootenv import Slot
-from otad.journal.reader import Reader
 from otad.statemachine import State
 from simulator.depot import Depot
 from simulator.fastboard import FastBoard
 from simulator.system import Kernel, System
+from tests.support.board import PATIENCE, REAL_PARTS, A, B, chain, check_again, journal, runs
 
-A, B = Slot.A, Slot.B
-MISSING = [tool for tool in ("swupdate", "fw_setenv", "mkenvimage", "mkfs.ext4", "debugfs") if not shutil.which(tool)]
-pytestmark = [pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"), pytest.mark.timeout(180)]
+pytestmark = REAL_PARTS
 
 
 @pytest.fixture
@@ -27,33 +21,11 @@ def new_board(depot, repository, tmp_path):
     return FastBoard.create(tmp_path / "b", depot.image(System("1.0.0")), repository)
 
 
-def runs(board):
-    return json.loads(board.release)["version"]
-
-
-def journal(board):
-    reader = Reader(board.folder / "data" / "otad" / "journal.db")
-    try:
-        return reader.load(), reader.events.latest(1000)
-    finally:
-        reader.close()
-
-
-def chain(board):
-    return [(event["state"], event["outcome"]) for event in journal(board)[1]]
-
-
-async def check_again(board):
-    board.pass_hours()
-    await board.wake()
-    await board.settled()
-
-
 async def test_a_good_release_is_installed_tried_and_committed(depot, tmp_path):
     depot.offer(System("1.1.0"))
     async with depot.served() as repository, new_board(depot, repository, tmp_path) as board:
         await board.power_on()
-        assert await board.settled() is B
+        assert await board.settled(PATIENCE) is B
         assert runs(board) == "1.1.0"
         assert chain(board) == [
             ("idle", "due"),
@@ -67,6 +39,7 @@ async def test_a_good_release_is_installed_tried_and_committed(depot, tmp_path):
         env = board.env.load()
         assert (env.boot_partition, env.upgrade_available, env.otad_fallback, env.otad_rollback) == ("B", "0", "A", "")
         record, events = journal(board)
+        assert record
         assert (record.state, record.home) == (State.IDLE, B)
         assert [e["running"] for e in events] == ["1.0.0"] * 5 + ["1.1.0"] * 2
 
@@ -84,11 +57,12 @@ async def test_a_bad_release_comes_back_by_itself(depot, tmp_path, bad, code):
     depot.offer(bad)
     async with depot.served() as repository, new_board(depot, repository, tmp_path) as board:
         await board.power_on()
-        assert await board.settled() is A
+        assert await board.settled(PATIENCE) is A
         assert runs(board) == "1.0.0"
         env = board.env.load()
         assert (env.boot_partition, env.upgrade_available, env.otad_rollback) == ("A", "0", "")
         record, events = journal(board)
+        assert record
         assert (record.state, record.home) == (State.IDLE, A)
         last = [e for e in events if e["state"] == "rollback"][-1]
         assert last["outcome"] == "done"

@@ -36,6 +36,10 @@ def journal(where: Places) -> Iterator[Reader]:
         raise Unreachable("no-journal", what, f"Check `systemctl status otad` and `findmnt -T {path.parent}`") from error
     except PermissionError as error:
         raise forbidden(path) from error
+    except OSError as error:
+        from otad.journal.connection import explain  # noqa: PLC0415
+
+        raise explain(error, path) from error
     from otad.journal.reader import Reader  # noqa: PLC0415 - sqlite3, when it is needed
 
     reader = Reader(path)

@@ -13,7 +13,8 @@ from typing import Any
 
 from otad.cli import asleep, paint, places, say, words
 from otad.cli.paint import labelled, moment
-from otad.control import Exit, status
+from otad.control import Exit, ending, status
+from otad.errors import OtadError
 
 
 def run(config: Path = places.DEFAULT, as_json: bool = False) -> Exit:
@@ -37,11 +38,17 @@ def _ask(where: places.Places) -> dict[str, Any]:
 
 def _told(where: places.Places) -> dict[str, Any]:
     """The status document of a sleeping daemon. Raises Unreachable without a journal that may be read, JournalError."""
-    with asleep.journal(where) as journal:
-        from otad.report.outbox import owed  # noqa: PLC0415 - sqlite3, when it is needed
+    trouble = ending.read(where.run)
+    try:
+        with asleep.journal(where) as journal:
+            from otad.report.outbox import owed  # noqa: PLC0415 - sqlite3, when it is needed
 
-        image, slot = _version(where.release), _slot(where.cmdline)
-        return status.read(journal, status.Facts(image=image, slot=slot, unsent=owed(journal.connection)))
+            image, slot, unsent = _version(where.release), _slot(where.cmdline), owed(journal.connection)
+            return status.read(journal, status.Facts(image=image, slot=slot, unsent=unsent, trouble=trouble))
+    except OtadError as error:
+        if trouble is None:
+            raise
+        raise OtadError(trouble.code, trouble.what, trouble.remedy, who=trouble.who) from error  # it says more
 
 
 def _version(release: Path) -> str | None:
@@ -64,6 +71,9 @@ def _slot(cmdline: Path) -> str | None:
 def lines(told: dict[str, Any]) -> list[str]:
     """A status document for people."""
     shown = [_headline(told), "", *_now(told)]
+    if told["trouble"]:
+        heading = "otad has had trouble" if told["awake"] else "otad cannot run, or has had trouble"
+        shown += ["", paint.paint(heading, "red", "bold"), say.because(told["trouble"])]
     if told["cause"]:
         shown += ["", paint.paint(_failed(told["cause"]), "red", "bold"), say.because(told["cause"])]
     if told["held"]:

@@ -125,6 +125,7 @@ def _schemas() -> Document:
             home=_SLOT,
             attempt=_or_null(attempt),
             progress=_or_null(_ref("Progress")),
+            trouble=_or_null(_object(**cause)),
             cause=_or_null(_object(**cause, version=_MAYBE_TEXT, time=_TIME)),
             held=_or_null(_object(**cause)),
             check=_or_null(_object(time=_TIME, result=_TEXT, reason=_TEXT, remedy=_TEXT, retry_at=_TIME)),

@@ -16,6 +16,7 @@ from otad.statemachine import TABLE, Outcome, Record, State
 
 if TYPE_CHECKING:
     from otad.control.progress import Progress
+    from otad.errors import Cause
     from otad.journal import Journal
     from otad.journal.reader import Reader
 
@@ -44,6 +45,7 @@ class Facts:
     unsent    events that the fleet has not been told yet
     awake     a daemon is running
     progress  of the state that is running
+    trouble   why no daemon can run, or what a running one found damaged
     """
 
     version: str | None = None
@@ -53,6 +55,7 @@ class Facts:
     unsent: int = 0
     awake: bool = False
     progress: Progress | None = None
+    trouble: Cause | None = None
 
 
 def read(journal: Journal | Reader, facts: Facts) -> Document:
@@ -71,6 +74,7 @@ def describe(record: Record | None, events: Sequence[Event], settings: Mapping[s
         "home": record.home.value if record else None,
         "attempt": _attempt(record),
         "progress": facts.progress.document() if facts.progress else None,
+        "trouble": facts.trouble.to_dict() if facts.trouble else _trouble(events),
         "cause": _failure(record, events),
         "held": _held(events),
         "check": _check(events),
@@ -91,7 +95,7 @@ def ended(event: Event) -> bool:
 
 def failed(event: Event) -> bool:
     """True for the event that tells why an attempt failed: a rollback that worked tells why it had to."""
-    return event.get("cause") is not None and event["outcome"] not in _NO_FAILURE
+    return event.get("cause") is not None and event["outcome"] not in _NO_FAILURE and not _found_damage(event)
 
 
 def _running(events: Sequence[Event], facts: Facts) -> Document:
@@ -126,6 +130,20 @@ def _failure(record: Record | None, events: Sequence[Event]) -> Document | None:
         if event["state"] != State.CHECK and failed(event):
             return {**_cause(event), "version": event.get("version"), "time": event["time"]}
     return None
+
+
+def _trouble(events: Sequence[Event]) -> Document | None:
+    """What the daemon found damaged when it started, as its first check tells; a commit since shows that all is well."""
+    for event in reversed(events):
+        if event["state"] == State.COMMIT and event["outcome"] == Outcome.DONE:
+            return None
+        if _found_damage(event):
+            return _cause(event)
+    return None
+
+
+def _found_damage(event: Event) -> bool:
+    return event["state"] == State.IDLE and event["outcome"] == Outcome.DUE and event.get("cause") is not None
 
 
 def _held(events: Sequence[Event]) -> Document | None:

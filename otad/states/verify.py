@@ -72,7 +72,7 @@ def _environment(ports: Ports, target: Slot) -> None:
         raise RetryLater("environment-unknown", "how this boot began is not known", "Reboot the device", who=Who.FIELD)
     problems = ports.boot.problems(ports.found)
     if problems:
-        raise Rejected(
+        raise RetryLater(
             "environment-unsafe",
             f"slot {target.value} is not written: a bad release could not be undone, because {'; '.join(problems)}",
             "Correct the boot loader's environment; `otactl slots` shows it",

@@ -22,9 +22,10 @@ class Bench:
         self.folder = folder
 
     def board(self, repository: Repository, channel: str = "stable") -> FastBoard:
-        """A new board that follows `channel`."""
+        """A new board that follows `channel`. What failed is tried again when the test says so."""
         board = FastBoard.create(self.folder / "b", self.depot.image(System("1.0.0")), repository)
         board.configure("channel", f'[repository]\nchannel = "{channel}"\n')
+        board.configure("patience", "[attempts]\nbackoff = 3600\n")  # FastBoard.pass_hours is what ends a wait
         return board
 
 
@@ -34,7 +35,7 @@ def depot(tmp_path_factory: pytest.TempPathFactory) -> Depot:
     if MISSING:
         pytest.skip(f"needs {', '.join(MISSING)}")
     depot = Depot.create(tmp_path_factory.mktemp("depot"))
-    depot.offer(System("1.1.0", noise=1 << 20))
+    depot.offer(System("1.1.0", noise=4 << 20))
     return depot
 
 

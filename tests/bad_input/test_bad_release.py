@@ -21,7 +21,7 @@ ARMS = with_section('bootenv = ( { name = "upgrade_available"; value = "1"; }, {
 @pytest.fixture(scope="session")
 def bad(depot, tmp_path_factory):
     """The depot with one bad release more in each of these channels."""
-    image = depot.image(System("1.1.0", noise=1 << 20))
+    image = depot.image(System("1.1.0", noise=4 << 20))
     stranger = Signer.make(tmp_path_factory.mktemp("stranger"))
 
     def pack(version, signer, change=same):

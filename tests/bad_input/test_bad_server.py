@@ -86,12 +86,3 @@ async def test_a_certificate_by_an_unknown_authority(bench, mirror, tmp_path):
         await refused(board, "tls-unknown-ca", "127.0.0.1")
         right(board)
         await goes_on(board)
-
-
-async def test_no_authority_file(bench, mirror, tmp_path):
-    """The device cannot check its server at all: it says so, and lives."""
-    async with mirror.served() as repository, bench.board(repository) as board:
-        board.configure("ca", f'[repository]\nca = "{tmp_path / "absent.pem"}"\n')
-        await refused(board, "ca-unusable", "absent.pem")
-        (board.folder / "conf.d" / "ca.toml").unlink()
-        await goes_on(board)

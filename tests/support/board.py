@@ -120,16 +120,17 @@ async def until(holds: Callable[[], object], what: str, seconds: float = PATIENC
         await asyncio.sleep(0.02)
 
 
-async def rest(board: FastBoard) -> None:
-    """Wait until the update (or the check) that was begun has ended. otad may stay awake, when it tries again soon."""
+async def rest(board: FastBoard, seen: int = 0) -> None:
+    """Wait until otad is at rest, with more than the `seen` events. It may stay awake, when it tries again soon."""
 
     def over() -> bool:
+        board.look()
         try:
             record, events = journal(board)
         except JournalError:  # not made yet, or cut off while it was written
             return False
         here = (board.folder / "boot_id").read_text().strip()
-        at_rest = record is not None and record.state is State.IDLE and bool(events) and ended(events[-1])
+        at_rest = record is not None and record.state is State.IDLE and len(events) > seen and ended(events[-1])
         return at_rest and here in (record and record.boot_id, events[-1]["boot"])
 
     await until(over, "at rest")
@@ -141,8 +142,9 @@ async def refused(board: FastBoard, code: str, *words: str) -> Event:
     `words` stand in what is said. Returns the event that tells it.
     """
     kept = keep(board)
+    seen = len(journal(board)[1]) if (board.folder / "data" / "otad" / "journal.db").exists() else 0
     await board.power_on()
-    await rest(board)
+    await rest(board, seen)
     return await harmless(board, kept, code, *words)
 
 

@@ -88,8 +88,10 @@ class Mirror:
 
     async def _half(self, request: web.Request) -> web.StreamResponse:
         """A blob whose second half waits until it may."""
-        data = (self.out / request.path.lstrip("/")).read_bytes()
-        response = web.StreamResponse(headers={"Content-Length": str(len(data)), "ETag": '"half"'})
+        file = self.out / request.path.lstrip("/")
+        data, known = file.read_bytes(), file.stat()
+        etag = f'"{known.st_mtime_ns:x}-{known.st_size:x}"'  # as aiohttp's own, which gives the rest
+        response = web.StreamResponse(headers={"Content-Length": str(len(data)), "ETag": etag})
         await response.prepare(request)
         await response.write(data[: len(data) // 2])
         await self._opened.wait()

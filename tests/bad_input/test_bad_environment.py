@@ -1,0 +1,182 @@
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+"""The boot environment cannot be written, cannot be read, or is not the one that U-Boot reads."""
+
+import os
+import shutil
+from itertools import repeat
+
+import pytest
+
+from simulator.envfile import SIZE, EnvFile
+from tests.support.board import (
+    PATIENCE,
+    REAL_PARTS,
+    A,
+    B,
+    chain,
+    goes_on,
+    harmless,
+    journal,
+    keep,
+    refused,
+    rest,
+    runs,
+    shown,
+    stays,
+)
+
+pytestmark = REAL_PARTS
+
+# What a change looks like to fw_setenv -s -, as a shell pattern
+RETIRE = "otad_fallback="
+ARM = "*upgrade_available=1*"
+CONFIRM = "*upgrade_available=0?bootcount=0?otad_boots=0?otad_rollback=*"
+ROLLBACK = "*otad_fallback=?otad_rollback=*"
+ANY = "*"
+
+FAILS = 'echo "Cannot write environment, error 1" >&2; exit 1'
+LIES = "exit 0"
+
+
+def breaks(board, change, how, slot=""):
+    """fw_setenv does not make `change` in `slot` (empty: in neither)."""
+    stub = board.folder / "bin" / "fw_setenv"
+    stub.parent.mkdir(exist_ok=True)
+    stub.write_text(
+        "#!/bin/sh\n"
+        "wanted=$(cat)\n"
+        f'if grep -q "otad.slot={slot}" "$OTAD_BOARD/cmdline"; then case "$wanted" in {change}) {how} ;; esac; fi\n'
+        f'printf "%s\\n" "$wanted" | exec {shutil.which("fw_setenv")} "$@"\n'
+    )
+    stub.chmod(0o755)
+
+
+def repaired(board):
+    (board.folder / "bin" / "fw_setenv").unlink()
+
+
+@pytest.mark.parametrize(("how", "code"), [(FAILS, "bootenv-write"), (LIES, "bootenv-mismatch")], ids=["fails", "lies"])
+@pytest.mark.parametrize(
+    ("change", "end"),
+    [(RETIRE, [("install", "failed")]), (ARM, [("reboot", "failed"), ("rollback", "done")])],
+    ids=["retire", "arm"],
+)
+async def test_before_the_trial(bench, mirror, change, end, how, code):
+    async with mirror.served() as repository, bench.board(repository) as board:
+        breaks(board, change, how)
+        await refused(board, code, "fw_setenv")
+        assert chain(board)[-len(end) :] == end
+        assert board.boots == [A]
+        repaired(board)
+        await goes_on(board)
+
+
+@pytest.mark.parametrize(("how", "code"), [(FAILS, "bootenv-write"), (LIES, "bootenv-mismatch")], ids=["fails", "lies"])
+@pytest.mark.parametrize(("change", "trials"), [(CONFIRM, 1), (ANY, 3)], ids=["confirm", "anything"])
+async def test_in_the_trial(bench, mirror, change, trials, how, code):
+    """What cannot be confirmed is no success. Nor can it be undone by a write, if none works: then its boots run out."""
+    async with mirror.served() as repository, bench.board(repository) as board:
+        kept = keep(board)
+        breaks(board, change, how, slot="B")
+        await board.power_on()
+        assert await board.settled(PATIENCE) is A
+        assert board.boots == [A, *repeat(B, trials), A]
+        await harmless(board, kept, code, "fw_setenv")
+        assert ("commit", "failed") in chain(board)
+        assert ("commit", "done") not in chain(board)
+        await stays(board)
+
+
+@pytest.mark.parametrize(("how", "code"), [(FAILS, "bootenv-write"), (LIES, "bootenv-mismatch")], ids=["fails", "lies"])
+async def test_while_rolling_back(bench, mirror, how, code):
+    """The old system runs again, and cannot note that all is settled: it is noted in the next boot in which it can be."""
+    async with mirror.served() as repository, bench.board(repository) as board:
+        kept = keep(board)
+        board.configure(
+            "health", '[[health.checks]]\ntype = "command"\nname = "model"\nretries = 0\noptions = { command = ["false"] }\n'
+        )
+        breaks(board, ROLLBACK, how)
+        await board.power_on()
+        assert await board.settled(PATIENCE) is A
+        assert board.boots == [A, B, B, B, A]
+        assert runs(board) == "1.0.0"
+        event = next(event for event in reversed(journal(board)[1]) if event["state"] == "rollback")
+        assert (event["outcome"], event["cause"]["code"]) == ("failed", code)
+        await shown(board, event["cause"]["what"], event["cause"]["remedy"])
+        repaired(board)
+        await board.cut()
+        assert await board.power_on() is A
+        await rest(board)
+        await harmless(board, kept, "boot-failed")
+
+
+async def test_nothing_can_be_written(bench, mirror):
+    """Not even that this boot is good: updates are refused, for the reason that fw_setenv gave."""
+    async with mirror.served() as repository, bench.board(repository) as board:
+        breaks(board, ANY, FAILS)
+        kept = keep(board)
+        await board.power_on()
+        assert await board.settled(PATIENCE) is A
+        assert chain(board) == [("idle", "due"), ("check", "nothing")]
+        cause = journal(board)[1][-1]["cause"]
+        assert cause["code"] == "bootenv-write"
+        await shown(board, cause["what"], cause["remedy"])
+        assert keep(board) == kept
+        assert mirror.asked == []
+        repaired(board)
+        await goes_on(board)
+
+
+def blank(board):
+    board.env.image.write_bytes(bytes(2 * SIZE))
+
+
+def noise(board):
+    board.env.image.write_bytes(os.urandom(2 * SIZE))
+
+
+def gone(board):
+    board.env.image.rename(board.env.image.with_suffix(".gone"))
+
+
+@pytest.mark.parametrize("damage", [blank, noise, gone])
+async def test_an_environment_that_cannot_be_read(bench, mirror, tmp_path, damage):
+    """Rule 0: nothing is written, nothing is begun. U-Boot itself runs on what is built into it."""
+    async with mirror.served() as repository, bench.board(repository) as board:
+        kept = keep(board)
+        good = board.env.image.read_bytes()
+        board.uboot = EnvFile.create(tmp_path)
+        damage(board)
+        found = board.env.image.read_bytes() if board.env.image.exists() else None
+        await board.power_on()
+        assert await board.settled(PATIENCE) is A
+        assert chain(board) == [("idle", "due"), ("check", "nothing")]
+        cause = journal(board)[1][-1]["cause"]
+        assert cause["code"] == "bootenv-read"
+        assert "fw_printenv" in cause["what"]
+        await shown(board, cause["what"], cause["remedy"])
+        assert (board.env.image.read_bytes() if board.env.image.exists() else None) == found
+        assert keep(board) == kept
+        board.env.image.write_bytes(good)
+        board.uboot = board.env
+        await goes_on(board)
+
+
+async def test_no_way_back(bench, mirror):
+    """altbootcmd is empty: U-Boot would stop at its prompt when a trial runs out."""
+    async with mirror.served() as repository, bench.board(repository) as board:
+        way = board.env.variables()["altbootcmd"]
+        board.env.set({"altbootcmd": ""})
+        event = await refused(board, "environment-unsafe", "altbootcmd is empty")
+        assert event["state"] == "verify"
+        board.env.set({"altbootcmd": way})
+        await goes_on(board)
+
+
+async def test_u_boot_reads_another_environment(bench, mirror, tmp_path):
+    """fw_env.config is wrong: what otad arms, U-Boot would never see. It shows because this boot was not counted here."""
+    async with mirror.served() as repository, bench.board(repository) as board:
+        board.uboot = EnvFile.create(tmp_path)
+        await refused(board, "environment-unsafe", "U-Boot did not count this boot")
+        board.uboot = board.env
+        await goes_on(board)
