@@ -103,7 +103,7 @@ class Counter:
 
     def _retry(self, version: str | None) -> Reply:
         """Lift refusals, of every release or of the one release with this version."""
-        releases = {e["release"] for e in self.journal.events.latest(1000) if version is None or e.get("version") == version}
+        releases = {event["release"] for event in self.journal.events.latest(1000) if version and event.get("version") == version}
         known = [t for t in self.journal.attempts.all() if version is None or t.release in releases]
         if not known:
             return Reply(Exit.NOTHING, f"no failure of {'release ' + version if version else 'any release'} is remembered here")
