@@ -183,7 +183,8 @@ async def stays(board: FastBoard) -> None:
 
 
 async def check_again(board: FastBoard) -> None:
-    """As if the check interval had passed."""
+    """Once otad sleeps: as if the check interval had passed."""
+    await board.settled(PATIENCE)
     board.pass_hours()
     await board.wake()
     await board.settled(PATIENCE)
