@@ -5,7 +5,7 @@ Rules:
  2. All of it is RetryLater: a link or a server says nothing about whether a release is good.
  3. Who must act decides: a cause for NOBODY is worth another try at once (retry.py), any other waits for the next check.
  4. A server's own time is trusted for waiting: Retry-After with a date is counted from the answer's Date, because this
-    device's clock may be wrong.
+    device's clock may be wrong. It is trusted for a day at most: a wrong server must not silence a device for ever.
 """
 
 from __future__ import annotations
@@ -118,6 +118,8 @@ _STATUS = _Words(
 )
 _BY_STATUS = {404: _ABSENT, 410: _ABSENT, 408: _BUSY, 425: _BUSY, 429: _BUSY} | dict.fromkeys((400, 401, 403, 407), _FORBIDDEN)
 _SERVER_ERROR = 500  # and above: RFC 9110, section 15.6
+LONGEST = 86400.0
+"""Seconds that a server may ask for at most."""
 
 
 def explain(error: BaseException, url: str) -> RetryLater:
@@ -165,20 +167,25 @@ def _detail(error: BaseException) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a Retry-After header (RFC 9110, 10.2.3: seconds or a date), >= 0; None when absent or not understood."""
-    value = headers.get("Retry-After", "").strip()
+    """Seconds of a Retry-After header (RFC 9110, 10.2.3: seconds or a date), above 0 and at most LONGEST.
+
+    None when it is absent, not understood, or names no time to wait: the caller's own patience counts then.
+    """
+    wait = _named(headers.get("Retry-After", "").strip(), headers.get("Date", ""))
+    return min(wait, LONGEST) if wait > 0 else None
+
+
+def _named(value: str, answered: str) -> float:
     if value.isascii() and value.isdigit():
-        return float(value)
+        return float(value)  # infinite for some hundreds of digits
     due = _date(value)
-    if due is None:
-        return None
-    now = _date(headers.get("Date", "")) or datetime.now(timezone.utc)
-    return max(0.0, (due - now).total_seconds())
+    now = _date(answered) or datetime.now(timezone.utc)
+    return (due - now).total_seconds() if due else 0.0
 
 
 def _date(text: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second for a number that no C int holds
         return None
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)

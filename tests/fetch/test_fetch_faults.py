@@ -62,8 +62,17 @@ def test_statuses(status: int, code: str) -> None:
         ({"Retry-After": "soon"}, None),
         # counted from the server's own clock: ours may be years off
         ({"Retry-After": "Wed, 21 Oct 2015 07:28:30 GMT", "Date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 30),
-        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT", "Date": "Wed, 21 Oct 2015 07:28:30 GMT"}, 0),
-        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT", "Date": "Wed, 21 Oct 2015 07:28:30 GMT"}, None),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
+        ({"Retry-After": "0"}, None),  # no time at all: our own patience counts
+        # a day at most, whatever it says
+        ({"Retry-After": "86401"}, 86400),
+        ({"Retry-After": "9" * 400}, 86400),
+        ({"Retry-After": "9" * 8000}, 86400),
+        ({"Retry-After": "Fri, 31 Dec 9999 23:59:59 -2359", "Date": "Mon, 01 Jan 0001 00:00:00 +2359"}, 86400),
+        ({"Retry-After": "Wed, 21 Oct 99999 07:28:30 GMT"}, None),
+        ({"Retry-After": "Wed, 21 Oct 2015 " + "9" * 30 + ":28:30 GMT"}, None),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:30 +" + "9" * 20}, None),
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
