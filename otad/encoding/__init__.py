@@ -27,7 +27,7 @@ class Decoder(Protocol):
         """Why this device cannot decode it (memory, tool, base missing), in words; None when it can."""
 
     def stream(self, blob: Path) -> Iterator[bytes]:
-        """The decoded bytes in order, in pieces of at most 1 MiB. Raises Corrupt when the blob cannot be decoded."""
+        """The decoded bytes in order, in pieces of at most 1 MiB. Raises Corrupt when the blob cannot be read or decoded."""
 
 
 @dataclass(frozen=True)

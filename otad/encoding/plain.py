@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from otad.encoding import Decoder
+from otad.encoding.blob import reading
 from otad.formats.encodings import Encoding
 
 PIECE = 256 * 1024
@@ -22,7 +23,7 @@ class Plain:
 
     def stream(self, blob: Path) -> Iterator[bytes]:
         """See Decoder."""
-        with blob.open("rb", buffering=0) as file:
+        with reading(blob), blob.open("rb", buffering=0) as file:
             while piece := file.read(PIECE):
                 yield piece
 

@@ -24,6 +24,7 @@ from typing import BinaryIO
 
 from otad import blocking
 from otad.encoding import Source
+from otad.encoding.blob import reading
 from otad.errors import Corrupt, Who
 
 TAIL = 64 * 1024
@@ -59,9 +60,10 @@ async def feed(source: Source) -> AsyncIterator[int]:
 
 
 def direct(source: Source) -> BinaryIO:
-    """The blob of a plain source, open. Raises Corrupt when by name or length it is not the payload itself."""
-    file = source.blob.open("rb")
-    length = os.fstat(file.fileno()).st_size
+    """The blob of a plain source, open. Raises Corrupt when it cannot be, or by name or length is not the payload itself."""
+    with reading(source.blob):
+        file = source.blob.open("rb")
+        length = os.fstat(file.fileno()).st_size
     if (source.blob.name, length) != (source.sha256, source.length):
         file.close()
         raise _differs(source, source.blob.name, length)

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import zstandard
 
 from otad.encoding import Decoder
+from otad.encoding.blob import reading
 from otad.errors import Corrupt, Who
 from otad.formats.encodings import Encoding
 
@@ -40,7 +41,7 @@ class Zstd:
     def stream(self, blob: Path) -> Iterator[bytes]:
         """See Decoder."""
         decoder = zstandard.ZstdDecompressor(max_window_size=WINDOW).decompressobj(write_size=_BLOCKS * _BLOCK)
-        with blob.open("rb", buffering=_READ) as file:
+        with reading(blob), blob.open("rb", buffering=_READ) as file:
             try:
                 for part in _parts(file, blob.name):
                     if piece := decoder.decompress(part):

@@ -50,6 +50,13 @@ class Room:
         """Its TMPDIR."""
         return self.folder / "tmp"
 
+    def put(self, name: str, content: bytes) -> Path:
+        """A file in the working folder. Raises RetryLater when there is no room for it."""
+        file = self.folder / name
+        with _working(self.folder):
+            file.write_bytes(content)
+        return file
+
 
 @contextmanager
 def room(run: Path, device: Path) -> Iterator[Room]:
@@ -128,8 +135,9 @@ def _last(descriptor: int) -> str:
 
 def _lock(path: Path) -> int:
     """A descriptor that holds the lock; closed everywhere, it is free again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with _working(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -143,14 +151,20 @@ def _lock(path: Path) -> int:
 
 
 def _make(made: Room, device: Path) -> None:
-    try:
+    with _working(made.folder):
         shutil.rmtree(made.folder, ignore_errors=True)
         made.temporary.mkdir(mode=0o700, parents=True)
         (made.folder / TARGET).symlink_to(device.absolute())
+
+
+@contextmanager
+def _working(where: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise RetryLater(
             "run-folder",
-            f"cannot make SWUpdate's working folder {made.folder}: {error.strerror}",
+            f"cannot make SWUpdate's working folder: {where}: {error.strerror}",
             "Look at the file system that [paths].run is on",
             who=Who.FIELD,
         ) from error

@@ -63,13 +63,11 @@ class SwupdateHandler:
         self._readback = readback
 
     async def check(self, payload: Payload, source: Source, target: Slot) -> None:
-        """Refuse what this device must not install. Raises Rejected, RetryLater, or Corrupt when the blob cannot be decoded."""
+        """Refuse what this device must not install. Raises Rejected, RetryLater, or Corrupt for a blob that cannot be decoded."""
         head, _ = await finish(start(self._look, payload, source, target))
-        with process.room(self._run, Path(os.devnull)) as room:  # whatever SWUpdate made of -c, it could write nothing
-            file = room.folder / "head.swu"
-            file.write_bytes(swu.alone(head))
-            with file.open("rb") as stdin:
-                ended = await process.run((*self._command(target), "-c"), stdin.fileno(), room, self._settings.timeout)
+        nowhere = Path(os.devnull)  # whatever SWUpdate made of -c, it could write nothing
+        with process.room(self._run, nowhere) as room, room.put("head.swu", swu.alone(head)).open("rb") as stdin:
+            ended = await process.run((*self._command(target), "-c"), stdin.fileno(), room, self._settings.timeout)
         if ended.status != 0:
             error = messages.explain(ended.log, ended.status, payload.name)
             if error.cause.code != messages.UNKNOWN:  # of a head alone it must say that the image is missing

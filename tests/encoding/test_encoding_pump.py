@@ -90,6 +90,25 @@ async def test_a_plain_blob_with_another_name_or_length(tmp_path: Path) -> None:
         await through(source(blob, "plain"))
 
 
+@pytest.mark.parametrize("kind", ["plain", "zstd"])
+async def test_a_blob_that_is_gone_is_corrupt_and_named(tmp_path: Path, kind: str) -> None:
+    before = descriptors()
+    with pytest.raises(Corrupt) as caught:
+        await through(source(tmp_path / "gone", kind))
+    assert caught.value.cause.code == "blob-unreadable"
+    assert f"{tmp_path}/gone" in caught.value.cause.what
+    assert no_strays(before)
+
+
+@pytest.mark.parametrize("kind", ["plain", "zstd"])
+def test_a_blob_on_a_bad_medium_is_corrupt_and_the_error_is_named(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "blob").symlink_to("/proc/self/mem")  # opens, and gives EIO: nothing is mapped at address 0
+    given = source(tmp_path / "blob", kind)
+    with pytest.raises(Corrupt) as caught:
+        list(given.decoder.stream(given.blob))
+    assert (caught.value.cause.code, caught.value.cause.evidence["errno"]) == ("blob-unreadable", "EIO")
+
+
 @pytest.mark.parametrize(("code", "status"), [(READ_SOME, 0), (DIE, 3)])
 async def test_a_program_that_ends_first_has_its_own_reasons(tmp_path: Path, compressed: bytes, code: str, status: int) -> None:
     assert await through(source(put(tmp_path, compressed), "zstd"), code) == (b"", status)

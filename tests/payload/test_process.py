@@ -104,6 +104,14 @@ def test_a_working_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None
     assert refused.value.cause.code == "run-folder"
 
 
+def test_a_run_folder_that_cannot_be_used_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("in the way")
+    with pytest.raises(RetryLater) as refused, process.room(tmp_path / "run", tmp_path / "slot-b"):
+        pass
+    assert refused.value.cause.code == "run-folder"
+    assert str(tmp_path / "run") in refused.value.cause.what
+
+
 async def test_a_cancelled_one_is_gone_when_the_cancellation_arrives(tmp_path: Path) -> None:
     task = asyncio.create_task(shell(tmp_path, f"echo $$ > {fifo(tmp_path)}; sleep 1000"))
     pid = int(await asyncio.to_thread((tmp_path / "fifo").read_text))

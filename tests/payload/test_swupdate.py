@@ -181,6 +181,29 @@ async def test_a_blob_that_is_cut_off_is_no_install(board: Board) -> None:
     assert failed.value.cause.code == "blob-undecodable"
 
 
+@pytest.mark.parametrize("zstd", [False, True])
+async def test_a_blob_that_is_gone_is_corrupt(board: Board, *, zstd: bool) -> None:
+    payload, source = board.offer(bundle(board.signer, IMAGE), zstd=zstd)
+    source.blob.unlink()
+    with pytest.raises(Corrupt) as failed:
+        await board.handler.check(payload, source, Slot.B)
+    assert failed.value.cause.code == "blob-unreadable"
+
+
+async def test_a_full_run_folder_is_told_so(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = process._make
+
+    def full(made: process.Room, device: Path) -> None:
+        make(made, device)
+        (made.folder / "head.swu").symlink_to("/dev/full")
+
+    monkeypatch.setattr(process, "_make", full)
+    with pytest.raises(RetryLater) as failed:
+        await board.handler.check(*board.offer(bundle(board.signer, IMAGE)), Slot.B)
+    assert failed.value.cause.code == "run-folder"
+    assert "No space left" in failed.value.cause.what
+
+
 async def test_a_target_without_room_is_told_so(board: Board) -> None:
     board.device = Path("/dev/full")
     with pytest.raises(RetryLater) as failed:

@@ -1,0 +1,29 @@
+"""Reading a blob of the cache, and what is said when the medium will not have it.
+
+Rules:
+ 1. A blob that is gone or cannot be read is Corrupt, like one with wrong bytes: nothing is wrong with the release.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from otad.errors import Corrupt, Who
+
+
+@contextmanager
+def reading(blob: Path) -> Iterator[None]:
+    """Turn an OSError of opening or reading `blob` into Corrupt "blob-unreadable". Nothing else may be done inside."""
+    try:
+        yield
+    except OSError as error:
+        raise Corrupt(
+            "blob-unreadable",
+            f"the blob {blob} cannot be read: {error.strerror or error}",
+            "It is fetched again; if that repeats, check the data partition's medium (`journalctl -k`)",
+            who=Who.FIELD,
+            evidence={"blob": blob.name, "errno": errno.errorcode.get(error.errno or 0, str(error.errno))},
+        ) from error
