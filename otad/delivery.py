@@ -73,8 +73,11 @@ class CachedDelivery:
         return tuple(done)
 
     def forget(self) -> None:
-        """Empty the cache."""
-        self._cache.keep(())
+        """Empty the cache. What cannot be deleted is logged, and deleted the next time: no update fails for it."""
+        try:
+            self._cache.keep(())
+        except OtadError as error:
+            log.warning("the cache was not emptied: %s", error)
 
     async def _document(self, attempt: Attempt) -> Encodings:
         return await self._encodings(attempt.version, attempt.release)

@@ -112,10 +112,15 @@ class Generations:
             durable.link(self._current, self._all / str(number))
 
     def collect(self) -> None:
-        """Drop what rule 5 does not keep. One that cannot be deleted is logged, and tried again the next time."""
+        """Drop what rule 5 does not keep. What cannot be read or deleted is logged, and tried again the next time."""
         roots = [found for found in (self.current(), *map(self.at, Slot)) if found]
         kept = {root.number for root in roots} | {root.previous for root in roots}
-        for number in sorted(set(self._numbers()) - kept):
+        try:
+            numbers = self._numbers()
+        except OSError as error:
+            log.warning("no generation was deleted: %s cannot be read: %s", self._all, error)
+            return
+        for number in sorted(set(numbers) - kept):
             folder = self._all / str(number)
             try:
                 (folder / FILE).unlink(missing_ok=True)  # first, so that a half deleted one is unknown

@@ -162,6 +162,23 @@ def test_only_what_a_slot_needs_or_can_be_reverted_to_is_kept(generations: Gener
     assert not left & {old, lost}
 
 
+def test_a_folder_that_cannot_be_listed_is_logged_and_collected_the_next_time(
+    generations: Generations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    full(generations, "one")
+    kept = full(generations, "two")
+
+    def fails(path: Path) -> None:
+        raise OSError(5, "Input/output error", str(path))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "iterdir", fails)
+        generations.collect()
+    assert "Input/output error" in caplog.text
+    generations.collect()
+    assert [entry.name for entry in (tmp_path / "data" / "generations").iterdir()] == [str(kept)]
+
+
 def test_a_read_only_or_full_data_partition_is_said_so(generations: Generations, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("not a folder")
     with pytest.raises(RetryLater) as refused:
