@@ -97,6 +97,7 @@ async def run(
         follower.cancel()
         await _end(process)
         text = await finish(log)
+        await asyncio.wait({follower})
     return Ended(await process.wait(), text)
 
 

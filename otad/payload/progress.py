@@ -2,7 +2,7 @@
 
 Rules:
  1. Always drained: SWUpdate blocks in the middle of an install when a connected client does not read.
- 2. Never depended on: no socket, an unknown layout or an early end changes what is shown, nothing else.
+ 2. Never depended on: no socket, an unknown layout, an early end or a failing listener changes what is shown, nothing else.
  3. The layout is told by the bytes themselves, so that a newer SWUpdate in the next image needs no setting here.
 
 From SWUpdate's `include/progress_ipc.h`. Up to 2022.12 a message begins with 0, from 2023.12 with the API's version; from
@@ -12,6 +12,7 @@ From SWUpdate's `include/progress_ipc.h`. Up to 2022.12 a message begins with 0,
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ WORD = struct.Struct("=I")
 ACKNOWLEDGED = 2 << 16  # API version from which the server acknowledges
 PIECE = 1 << 16
 SOCKET = "swupdateprog"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,23 @@ async def follow(folder: Path, tell: Callable[[Message], None]) -> None:
         await asyncio.sleep(delay)
         delay = min(2 * delay, 0.25)
     stream, writer = connection
-    reader = Reader()
     try:
-        while piece := await stream.read(PIECE):
-            for message in reader.feed(piece):
-                tell(message)
+        (failed,) = await asyncio.gather(_show(stream, tell), return_exceptions=True)
+        if isinstance(failed, Exception) and not isinstance(failed, ConnectionError):
+            log.error("progress is not shown any more", exc_info=failed)
+            while await stream.read(PIECE):
+                pass
     except ConnectionError:
         pass  # killed: the exit status says it
     finally:
         writer.close()
+
+
+async def _show(stream: asyncio.StreamReader, tell: Callable[[Message], None]) -> None:
+    reader = Reader()
+    while piece := await stream.read(PIECE):
+        for message in reader.feed(piece):
+            tell(message)
 
 
 async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:

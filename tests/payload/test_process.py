@@ -63,6 +63,12 @@ async def test_one_that_does_not_end_is_killed_with_its_children(tmp_path: Path)
     assert gone(child)
 
 
+async def test_nobody_follows_the_progress_any_more_when_it_has_ended(tmp_path: Path) -> None:
+    before = asyncio.all_tasks()
+    await shell(tmp_path, "true")
+    assert asyncio.all_tasks() == before
+
+
 async def test_a_missing_program_is_said_so(tmp_path: Path) -> None:
     with process.room(tmp_path, tmp_path / "slot-b") as room, pytest.raises(RetryLater) as refused:
         await process.run(("/nonexistent/swupdate",), 0, room, 60)

@@ -79,6 +79,49 @@ async def test_it_is_drained_however_slow_the_listener(tmp_path: Path) -> None:
     assert len(seen) == 3000
 
 
+async def test_a_listener_that_fails_is_logged_once_and_swupdate_is_drained_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[Message] = []
+    drained = asyncio.Event()
+
+    def fails(message: Message) -> None:
+        told.append(message)
+        raise LookupError("nobody is there")
+
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(1000):  # more than any socket buffer holds
+            writer.write(STREAMS["2022.12"])
+            await writer.drain()
+        drained.set()
+        writer.close()
+
+    async with await asyncio.start_unix_server(serve, tmp_path / progress.SOCKET):
+        await progress.follow(tmp_path, fails)
+        await drained.wait()
+    assert len(told) == 1
+    assert [record.message for record in caplog.records] == ["progress is not shown any more"]
+    assert "nobody is there" in caplog.text
+
+
+async def test_a_follower_that_is_cancelled_while_it_reads_ends(tmp_path: Path) -> None:
+    connected, left = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(STREAMS["2022.12"])
+        await reader.read()  # to its end: the follower hung up
+        writer.close()
+        left.set()
+
+    async with await asyncio.start_unix_server(serve, tmp_path / progress.SOCKET):
+        follower = asyncio.create_task(progress.follow(tmp_path, lambda _message: connected.set()))
+        await connected.wait()
+        follower.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await follower
+        await left.wait()
+
+
 async def test_a_stale_socket_is_no_error(tmp_path: Path) -> None:
     server = await asyncio.start_unix_server(lambda _r, _w: None, tmp_path / progress.SOCKET)
     server.close()
