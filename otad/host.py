@@ -39,9 +39,9 @@ class SystemdHost:
             if status != 0:
                 log.error("unit %s did not start again: %s", unit, words)
 
-    def sync(self) -> None:
-        """Flush every file system to its device (see `man 2 sync`)."""
-        os.sync()
+    async def sync(self) -> None:
+        """Flush every file system to its device (see `man 2 sync`). In a thread: a slow medium takes longer than the watchdog."""
+        await asyncio.to_thread(os.sync)
 
     async def reboot(self) -> None:
         """Reboot, and wait for it. Raises OtadError when none came, not even by force."""
