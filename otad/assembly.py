@@ -32,7 +32,7 @@ from otad.payload.generations import Generations
 from otad.payload.swupdate import SwupdateHandler
 from otad.ports import Ports
 from otad.probation import Probation
-from otad.report.outbox import Outbox
+from otad.report.outbox import Outbox, only
 from otad.report.reporter import Reporter
 from otad.report.sink_http import HttpSink
 from otad.revert import revert
@@ -102,6 +102,7 @@ async def assembled(config: Config, origin: Origin, beat: Callable[[], None]) ->
     """Everything wired up; the network sessions are closed at the end. `beat` is called whenever something moves."""
     clock = Clock.of_image(config.paths.release)
     trusted_dates = clock.synchronised()
+    only(origin.journal, [HttpSink.name] if config.report.url else [])
     async with _session(config.repository, config.download.timeout, trusted_dates) as session:
         if config.report.url is None:
             yield _assemble(config, origin, beat, clock, session, None)

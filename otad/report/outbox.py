@@ -2,10 +2,13 @@
 
 Rules:
  1. The cursor moves after the sink has the events, never before. It is in the journal's file and survives what that survives.
- 2. Sequence numbers have no gaps, so what lies between the cursor and the next event that is kept was lost.
+ 2. Only a sink that the settings name is owed anything: `only` says so when the daemon starts.
+ 3. Sequence numbers have no gaps, so what lies between the cursor and the next event that is kept was lost.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from otad.journal import Journal
 from otad.journal.connection import Connection
@@ -41,6 +44,13 @@ class Outbox:
 
     def _sent(self) -> int:
         return int(self._journal.connection.rows("SELECT sent FROM outbox WHERE sink = ?", self._sink)[0][0])
+
+
+def only(journal: Journal, sinks: Collection[str]) -> None:
+    """Forget every sink that is not one of `sinks`: it is owed nothing; if it comes back, it is new. Raises JournalError."""
+    for (sink,) in journal.connection.rows("SELECT sink FROM outbox"):
+        if sink not in sinks:
+            journal.connection.rows("DELETE FROM outbox WHERE sink = ?", sink)
 
 
 def owed(connection: Connection) -> int:

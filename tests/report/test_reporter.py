@@ -15,7 +15,7 @@ from otad.errors import RetryLater
 from otad.formats.event import Event
 from otad.journal import Journal
 from otad.report import Batch
-from otad.report.outbox import Outbox, owed
+from otad.report.outbox import Outbox, only, owed
 from otad.report.reporter import REFUSALS, Reporter
 from otad.report.sink_http import HttpSink
 
@@ -213,6 +213,18 @@ async def test_a_new_sink_is_owed_what_is_kept_and_has_lost_nothing(journal: Jou
     batch = Outbox(journal, "new").next(events=10)
     assert batch
     assert (batch.lost, batch.last, len(batch.events)) == (0, 60, 10)
+
+
+async def test_a_sink_that_is_no_longer_configured_is_owed_nothing(journal: Journal, reporter: Reporter, fleet: Fleet) -> None:
+    happen(journal, 1, 2, 3)
+    Outbox(journal, "old")  # nobody tells it any more
+    only(journal, ["http"])
+    assert await reporter.flush(5)
+    assert owed(journal.connection) == 0
+    happen(journal, 4)
+    assert owed(journal.connection) == 1
+    only(journal, [])
+    assert owed(journal.connection) == 0
 
 
 async def test_batches_are_bounded_in_bytes_but_never_empty(journal: Journal) -> None:
