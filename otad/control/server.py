@@ -5,6 +5,7 @@ Rules:
  2. An order is answered by a Reply: 200 done or nothing to do, 409 not possible, 400 asked wrongly. `exit` says it exactly.
  3. An order that was taken is carried out although the client leaves.
  4. `clients` counts the requests in hand; the daemon stays awake while there are any.
+ 5. An event stream is one of a few, and ends when its reader does not read: nobody keeps the daemon awake without a use.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -21,13 +23,19 @@ from aiohttp import web
 
 from otad import config
 from otad.control import Desk, Exit, Reply, Verb, asked, listener, openapi, peer
-from otad.errors import OtadError
+from otad.errors import Cause, OtadError
 
 HISTORY = (20, 1000)
 """Attempts that `history` tells by default, and at most."""
 
 KEEPALIVE = 5.0
 """Seconds of silence after which an event stream gets a comment line: a client that left is noticed."""
+
+READS = 30.0
+"""Seconds that the reader of an event stream gets to take what it was sent."""
+
+STREAMS = 16
+"""Event streams at once, at most."""
 
 LAST_WORDS = 0.1
 """Seconds that a daemon which ends gives a stream for what was stored before (that it reboots now)."""
@@ -40,6 +48,7 @@ class Server:
 
     def __init__(self, desk: Desk, settings: config.Daemon, at: Path | int) -> None:
         self.clients = 0
+        self._streams = 0
         self._desk = desk
         self._settings = settings
         self._at = at
@@ -98,13 +107,23 @@ class Server:
         after = asked.whole(request.query.get("after", "0"), "after")
         if "Last-Event-ID" in request.headers:  # how an EventSource goes on after a cut
             after = asked.whole(request.headers["Last-Event-ID"], "Last-Event-ID")
+        if self._streams >= STREAMS:
+            return asked.refused(HTTPStatus.SERVICE_UNAVAILABLE, _crowded())
+        self._streams += 1
+        try:
+            return await self._follow(request, after)
+        finally:
+            self._streams -= 1
+
+    async def _follow(self, request: web.Request, after: int) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
         events = self._desk.events(after)
         try:
-            await self._stream(events, response)
+            await self._stream(events, request, response)
         except OtadError as error:
-            await response.write(_frame(asked.document(error.cause), "error"))
+            with suppress(ConnectionResetError):  # the client left
+                await _send(request, response, _frame(asked.document(error.cause), "error"))
         except (StopAsyncIteration, ConnectionResetError):
             pass  # the desk has no more, or the client left: both end the stream
         finally:
@@ -112,7 +131,7 @@ class Server:
                 await events.aclose()
         return response
 
-    async def _stream(self, events: AsyncIterator[dict[str, Any]], response: web.StreamResponse) -> None:
+    async def _stream(self, events: AsyncIterator[dict[str, Any]], request: web.Request, response: web.StreamResponse) -> None:
         closing: asyncio.Future[Any] = asyncio.ensure_future(self._closing.wait())
         following: asyncio.Future[Any] = asyncio.ensure_future(anext(events))
         try:
@@ -122,16 +141,34 @@ class Server:
                     await asyncio.wait([following], timeout=LAST_WORDS)
                 if following.done():
                     event = following.result()
-                    await response.write(_frame(event, "" if "seq" in event else "progress"))
+                    await _send(request, response, _frame(event, "" if "seq" in event else "progress"))
                     following = asyncio.ensure_future(anext(events))
                 elif closing.done():
                     return
                 else:
-                    await response.write(b": still here\n\n")
+                    await _send(request, response, b": still here\n\n")
         finally:
             closing.cancel()
             following.cancel()
             await asyncio.wait([following, closing])
+
+
+async def _send(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    """Raises ConnectionResetError when the client left, or is cut off because it does not read."""
+    try:
+        await asyncio.wait_for(response.write(data), READS)
+    except asyncio.TimeoutError as error:
+        if request.transport is not None:
+            request.transport.abort()  # or aiohttp waits for it, to say the end
+        raise ConnectionResetError("the client does not read") from error
+
+
+def _crowded() -> Cause:
+    return Cause(
+        "too-many-streams",
+        f"{STREAMS} clients follow otad's events already, and no more are served at once",
+        "End one of them (`otactl watch`, or a program that reads /v1/events), then ask again",
+    )
 
 
 def _frame(data: dict[str, Any], kind: str) -> bytes:

@@ -100,10 +100,11 @@ class FakeDesk:
         try:
             while True:
                 changed = self._changed
-                for told in self.told[at:]:
+                page = self.told[at:]
+                at += len(page)
+                for told in page:
                     if told.get("seq", after + 1) > after:
                         yield told
-                at = len(self.told)
                 await changed.wait()
         finally:
             self.closed.set()

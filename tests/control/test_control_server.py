@@ -129,6 +129,41 @@ async def test_silence_is_broken_so_that_a_client_that_left_is_noticed(
     await desk.closed.wait()  # the stream is given back to the desk
 
 
+async def test_one_stream_too_many_is_refused_in_words_until_one_ends(
+    http: aiohttp.ClientSession, desk: FakeDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "STREAMS", 2)
+    monkeypatch.setattr(server, "KEEPALIVE", 0.01)
+    async with http.get("/v1/events"):
+        async with http.get("/v1/events"):
+            async with http.get("/v1/events") as third:
+                cause = await _json(third)
+            assert (third.status, cause["code"]) == (503, "too-many-streams")
+            assert cause["remedy"]
+        await desk.closed.wait()
+        while True:  # until the server has noticed
+            async with http.get("/v1/events") as again:
+                if again.status == 200:
+                    return
+
+
+async def test_a_reader_that_never_reads_is_cut_off(
+    server: Server, desk: FakeDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[Server.__module__], "READS", 0.01)
+    desk.tell(event(1, "check", "nothing", words="x" * 2**22))  # more than any socket buffer holds
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(0)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, str(tmp_path / "run" / NAME))
+        await loop.sock_sendall(client, b"GET /v1/events HTTP/1.1\r\nHost: otad\r\n\r\n")
+        await desk.closed.wait()
+        while await loop.sock_recv(client, 2**16):
+            pass  # what was on its way, and then the end
+    await server.stop()
+    assert server.clients == 0
+
+
 async def test_clients_are_counted_while_they_are_served(http: aiohttp.ClientSession, desk: FakeDesk, server: Server) -> None:
     assert server.clients == 0
     desk.tell(event(1, "idle", "due"))
