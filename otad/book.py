@@ -16,15 +16,16 @@ from datetime import datetime, timezone
 
 from ulid import ULID
 
+from otad.bootenv import Slot
 from otad.config import Attempts
 from otad.formats.event import Event
 from otad.journal import Journal, Tries
 from otad.orders import Orders
 from otad.resume import BootClass, Resumed
 from otad.running import Running
-from otad.statemachine import Kind, Outcome, Record, State, Step
+from otad.statemachine import Attempt, Kind, Outcome, Record, State, Step
 
-COMMITTED = "committed"  # setting: the campaign and the release (SHA-256) that were committed last
+COMMITTED = "committed"  # setting: campaign, release (SHA-256) and version that were committed last
 _log = logging.getLogger(__name__)
 _UNCOUNTED = {State.CHECK, State.DOWNLOAD, State.ROLLBACK}  # FAILED there is about the link, or about an earlier failure
 
@@ -52,19 +53,21 @@ class TransitionBook:
         self._began = time.monotonic()
 
     def turn(self, before: Record, step: Step, after: Record) -> None:
-        """Keep a transition."""
+        """Keep a transition, with all that follows from it: a cut leaves everything of it or nothing."""
         tries, event = self._learnt(before, step, after), self._event(before, step)
-        if self._keeps:
-            self._journal.transition(after, event, tries=tries)
-        else:
-            self._journal.events.append(event)
+        with self._journal.transaction():
+            if self._keeps:
+                self._journal.transition(after, event, tries=tries)
+            else:
+                self._journal.events.append(event)
+            if _committed(before, after):
+                self._journal.settings.put(COMMITTED, _about(before.the_attempt))
+            self._orders.plan(before, step, after, tries.next_try if tries else None)
+        if before.state is State.COMMIT and after.state is State.IDLE:
+            self._journal.migrate()  # not before: a trial that fails is read by the older otad
         _say(event)
         self.record, self._began = after, time.monotonic()
-        if before.state is State.COMMIT and after.state is State.IDLE:
-            attempt = before.the_attempt
-            self._journal.settings.put(COMMITTED, {"campaign": attempt.campaign, "release": attempt.release})
-            self._journal.migrate()  # not before: a trial that fails is read by the older otad
-        self._orders.turned(before, step, after, tries.next_try if tries else None)
+        self._orders.answer(before, step, after)
         self.announce()
 
     def watch(self, watcher: Callable[[Record], None]) -> None:
@@ -79,19 +82,23 @@ class TransitionBook:
     def open(self, before: Record | None, resumed: Resumed, kind: BootClass) -> None:
         """Begin with what a boot (or a restart) means: the record as it goes on, and the release that fell back."""
         self.record = after = resumed.record
-        if self._journal.trouble:
-            event = self._event(after, Step(Outcome.FAILED, self._journal.trouble))
-            self._journal.events.append(event)
-            _say(event)
         self._keeps = resumed.refusal is None  # else memory stays as it is until the boot can be understood
         if not self._keeps:
             return
         tries = None
         if after.state is State.ROLLBACK and (before is None or before.state is not State.ROLLBACK):
-            step = Step(Outcome.FAILED, after.cause)
+            if before and after.attempt is None and kind is BootClass.FELL:
+                self.record = after = replace(after, attempt=self._died(before.home))
             fell = kind in {BootClass.FELL, BootClass.TRIAL}
-            tries = self._tries(after, step, final=fell)
+            tries = self._tries(after, Step(Outcome.FAILED, after.cause), final=fell)
         self._journal.transition(after, tries=tries)
+
+    def _died(self, slot: Slot) -> Attempt | None:
+        """The committed release whose slot does not boot any more, as an attempt: it is refused and told like one."""
+        known = self._journal.settings.get(COMMITTED)
+        if not known:
+            return None
+        return Attempt(str(ULID()), Kind.UPDATE, known["campaign"], known["release"], known.get("version", ""), slot)
 
     def _learnt(self, before: Record, step: Step, after: Record) -> Tries | None:
         """What this transition says about the release."""
@@ -148,6 +155,16 @@ class TransitionBook:
             version=attempt.version,
             slot=target,
         )
+
+
+def _committed(before: Record, after: Record) -> bool:
+    """A release came to stay. A revert brings none: what it goes back to was committed before."""
+    done = before.state is State.COMMIT and after.state is State.IDLE
+    return done and before.the_attempt.kind is not Kind.REVERT
+
+
+def _about(attempt: Attempt) -> dict[str, str]:
+    return {"campaign": attempt.campaign, "release": attempt.release, "version": attempt.version}
 
 
 def _say(event: Event) -> None:

@@ -8,17 +8,20 @@ Rules:
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict
 from pathlib import Path
 
 from otad.bootenv import BootEnvironment, BootStatus, Slot
 from otad.resume import BootClass, classify
 
+log = logging.getLogger(__name__)
+
 
 def prove(boot: BootEnvironment, run: Path, boot_id: str) -> tuple[BootStatus, BootStatus]:
     """Note this boot's facts, and clear the counts of a stable one. The status as found, and as it is now.
 
-    Raises BootEnvironmentError when the environment cannot be read or written, OSError when `run` cannot be written.
+    Raises BootEnvironmentError when the environment cannot be read or written.
     """
     status = boot.status()
     found = _found(run / "boot.json", boot_id, status)
@@ -33,12 +36,15 @@ def _found(file: Path, boot_id: str, status: BootStatus) -> BootStatus:
         kept = json.loads(file.read_text())
         if kept.pop("boot_id") == boot_id:
             return _parse(kept)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass  # the first start in this boot, or one that was cut while it wrote: what is read now is what was found
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new")
-    fresh.write_text(json.dumps({"boot_id": boot_id, **asdict(status)}))
-    fresh.replace(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_suffix(".new")
+        fresh.write_text(json.dumps({"boot_id": boot_id, **asdict(status)}))
+        fresh.replace(file)
+    except OSError as error:  # not worth a fallback: VERIFY of a later start in this boot refuses, and says why
+        log.warning("the boot facts cannot be kept in %s: %s", file, error.strerror)
     return status
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from otad.admission import Reason
 from otad.bootenv import Slot
 from otad.config import Config
 from otad.control import Exit, Reply, Verb
@@ -53,16 +54,17 @@ class Counter:
     async def _check(self, version: str | None) -> Reply:
         """Look now; answered when CHECK has ended."""
         state = self.record().state
-        if state not in {State.IDLE, State.CHECK}:
+        if state is State.CHECK:
+            return Reply(Exit.FAILED, "a check is under way", "Try again when it has ended; `otactl events -f` shows it")
+        if state is not State.IDLE:
             return Reply(Exit.FAILED, f"an update is under way ({state.value})", "Wait for it, or `otactl cancel`")
-        if version is None and state is State.CHECK:
-            return Reply(Exit.FAILED, "a check is under way", "`otactl events` shows how it ends")
         step = await asyncio.shield(self.orders.check(version))
         if step.outcome is Outcome.ADMITTED and step.attempt:
             data = {"version": step.attempt.version, "campaign": step.attempt.campaign, "attempt": step.attempt.id}
             return Reply(Exit.DONE, f"release {step.attempt.version} is on its way", "", data)
-        exit_ = Exit.NOTHING if step.outcome is Outcome.NOTHING and version is None else Exit.FAILED
         cause = step.cause
+        nothing = step.outcome is Outcome.NOTHING and (version is None or (cause and cause.code == Reason.CURRENT))
+        exit_ = Exit.NOTHING if nothing else Exit.FAILED
         return Reply(exit_, cause.what if cause else step.outcome.value, cause.remedy if cause else "")
 
     def _pause(self, by: str) -> Reply:

@@ -2,17 +2,25 @@
 
 Rules:
  1. The record is saved before the state that it names runs; a transition and its event are one transaction.
- 2. A person interrupts only what may be interrupted (`INTERRUPTIBLE`), by cancelling it at an await.
+ 2. What goes wrong ends the state, never the process: an unexpected fault is a failure of the attempt.
+ 3. A person interrupts only what may be interrupted (`INTERRUPTIBLE`), by cancelling it at an await.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Protocol
 
+from otad.errors import Cause, Who
 from otad.ports import Ports
-from otad.statemachine import INTERRUPTIBLE, Outcome, Record, Step, advance
+from otad.statemachine import INTERRUPTIBLE, TABLE, Outcome, Record, Step, advance
 from otad.states import RUN
+
+FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+"""What engines do not raise on purpose. A loop of restarts would write the slot again and again."""
+
+log = logging.getLogger(__name__)
 
 
 class Book(Protocol):
@@ -25,7 +33,7 @@ class Book(Protocol):
 async def drive(record: Record, ports: Ports, book: Book) -> Step:
     """Run from `record` until SLEEP or BOOT; the step that ended it."""
     while True:
-        step = await _run(record, ports)
+        step = await _guarded(record, ports)
         if step.outcome is Outcome.SLEEP:
             return step
         after = advance(record, step)
@@ -33,6 +41,18 @@ async def drive(record: Record, ports: Ports, book: Book) -> Step:
         if step.outcome is Outcome.BOOT:
             return step
         record = after
+
+
+async def _guarded(record: Record, ports: Ports) -> Step:
+    """The state's step; a fault of otad's own ends the state as FAILED, counted like any other, and not the process."""
+    try:
+        return await _run(record, ports)
+    except FAULTS as error:
+        if Outcome.FAILED not in TABLE[record.state]:
+            raise
+        log.exception("%s", record.state.value)
+        what = f"otad stumbled in {record.state.value}: {type(error).__name__}: {error}"
+        return Step(Outcome.FAILED, Cause("internal", what, "Report it with `journalctl -u otad`", Who.OS_BUILDER))
 
 
 async def _run(record: Record, ports: Ports) -> Step:

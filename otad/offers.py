@@ -20,11 +20,11 @@ from ulid import ULID
 from otad.admission import Device, Reason, Verdict, admits, choose
 from otad.bootenv import Slot
 from otad.config import Config
-from otad.errors import Cause, RetryLater, Who
+from otad.errors import Cause, Corrupt, OtadError, Rejected, RetryLater, Who
 from otad.formats.campaign import Action, Campaign
 from otad.formats.grant import Grant
 from otad.formats.release import Release
-from otad.gate import may_proceed
+from otad.gate import Obstacle, may_proceed
 from otad.inhibitors import holding
 from otad.journal import Journal
 from otad.ports import Generations, Hold
@@ -47,6 +47,15 @@ _REMEDY = {
     Reason.OLDER: ("Allow it in the running release's grant (back_to), or publish a higher version", Who.INTEGRATOR),
     Reason.NEEDS_STEP: ("Keep the roll-out of the release between open", Who.INTEGRATOR),
     Reason.NOT_YET: ("Nothing to do: its turn comes by itself", Who.NOBODY),
+}
+
+_WAITS_FOR = {
+    Obstacle.PAUSED: ("`otactl resume` ends the pause", Who.FIELD),
+    Obstacle.INHIBITED: (
+        "Nothing to do: it is asked again at the next check; [reboot] inhibitors names the commands",
+        Who.NOBODY,
+    ),
+    Obstacle.WINDOW: ("Nothing to do: it waits for the window; `otactl install VERSION` does not", Who.NOBODY),
 }
 
 
@@ -74,7 +83,7 @@ class RepositoryOffers:
         catalogue = await self._repository.refresh()
         campaigns = [c for c in catalogue.rollouts.campaigns if wanted in {None, c.version}]
         device = self._device(catalogue)
-        judged = [(campaign, *(await self._judge(catalogue, campaign, device))) for campaign in campaigns]
+        judged = [(campaign, *(await self._judged(catalogue, campaign, device))) for campaign in campaigns]
         admitted = [(c, release) for c, release, verdict in judged if verdict.reason is Reason.ADMITTED and release]
         chosen = choose(admitted)
         if chosen is None:
@@ -87,13 +96,16 @@ class RepositoryOffers:
         if attempt.kind is Kind.REVERT:
             return None  # the way back to what was good is never held
         try:
-            catalogue = await self._repository.refresh()
-        except RetryLater as error:
-            cached = await asyncio.to_thread(self._repository.cached)
-            if cached is None or cached.age > TRUSTED_FOR:
-                return Hold(Outcome.HELD, error.cause, error.retry_after)
-            log.warning("going on by roll-outs that are %s old: %s", cached.age, error)
-            catalogue = cached
+            return await self._asked_again(attempt)
+        except OtadError as error:  # a server's fault says nothing against the release: what was done is kept
+            return Hold(Outcome.HELD, error.cause, error.retry_after if isinstance(error, RetryLater) else None)
+
+    async def release(self, attempt: Attempt) -> Release:
+        """The trusted release document of an attempt."""
+        return await self._repository.release(attempt.version, attempt.release)
+
+    async def _asked_again(self, attempt: Attempt) -> Hold | None:
+        catalogue = await self._fresh()
         campaign = next((c for c in catalogue.rollouts.campaigns if c.id == attempt.campaign), None)
         if campaign is None or campaign.sha256 != attempt.release:
             what = f"the roll-out {attempt.campaign} of release {attempt.version} has ended"
@@ -104,9 +116,24 @@ class RepositoryOffers:
             return Hold(outcome, _cause(verdict), _seconds(verdict.retry_at, catalogue.reading.now))
         return await self._gate(release, attempt)
 
-    async def release(self, attempt: Attempt) -> Release:
-        """The trusted release document of an attempt."""
-        return await self._repository.release(attempt.version, attempt.release)
+    async def _fresh(self) -> Catalogue:
+        """The catalogue as it is now; unreachable, the trusted one if it is fresh enough. Raises as `Repository.refresh`."""
+        try:
+            return await self._repository.refresh()
+        except RetryLater as error:
+            cached = await asyncio.to_thread(self._repository.cached)
+            if cached is None or cached.age > TRUSTED_FOR:
+                raise
+            log.warning("going on by roll-outs that are %s old: %s", cached.age, error)
+            return cached
+
+    async def _judged(self, catalogue: Catalogue, campaign: Campaign, device: Device) -> tuple[Release | None, Verdict]:
+        """As `_judge`; a release whose document this otad cannot use must not stand in the way of the others."""
+        try:
+            return await self._judge(catalogue, campaign, device)
+        except (Rejected, Corrupt) as error:
+            log.warning("%s is passed over: %s", campaign.id, error)
+            return None, Verdict(Reason.INCOMPATIBLE, error.cause.what)
 
     async def _judge(self, catalogue: Catalogue, campaign: Campaign, device: Device) -> tuple[Release | None, Verdict]:
         grant, release = _granted(catalogue, campaign), None
@@ -187,7 +214,7 @@ class RepositoryOffers:
         if closed is None:
             return None
         seconds = _seconds(closed.opens, datetime.now().astimezone())
-        return Hold(Outcome.HELD, Cause(closed.obstacle.value, closed.detail, "", Who.NOBODY), seconds)
+        return Hold(Outcome.HELD, Cause(closed.obstacle.value, closed.detail, *_WAITS_FOR[closed.obstacle]), seconds)
 
 
 def hardware(file: Path) -> str:

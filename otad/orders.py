@@ -19,7 +19,7 @@ from otad.errors import Cause, Who
 from otad.journal import Journal
 from otad.probation import Probation
 from otad.schedule import due, following
-from otad.statemachine import Attempt, Outcome, Record, State, Step
+from otad.statemachine import Attempt, Kind, Outcome, Record, State, Step
 
 STAY = 900.0  # seconds: a check that is due sooner is waited for, a later one is left to otad.timer
 RETRY = 60.0  # seconds before a failed check or download is tried again; doubles up to the check interval
@@ -102,8 +102,8 @@ class Orders:
     # -- what the desk puts in --------------------------------------------------------------------------------------------
 
     def check(self, version: str | None = None) -> asyncio.Future[Step]:
-        """Look now, for `version` only if it is given; the future is the step with which CHECK ends."""
-        self._check, self._version = True, version
+        """Look now, for `version` only if it is given; the future is the step with which CHECK ends. In IDLE only."""
+        self._check, self._version = True, version or self._version
         asking: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
         self._asking.append(asking)
         self._wake.set()
@@ -133,19 +133,26 @@ class Orders:
 
     # -- what the book says -----------------------------------------------------------------------------------------------
 
-    def turned(self, before: Record, step: Step, after: Record, retry_at: datetime | None) -> None:
-        """A transition is over: answer who asked for a check, and plan the next one when the machine is idle again."""
+    def plan(self, before: Record, step: Step, after: Record, retry_at: datetime | None) -> None:
+        """Within the transaction of a transition: when to look again, and what is on probation."""
+        if self.probation and step.outcome is Outcome.REVERT:
+            self.probation.end()
+        if after.state is not State.IDLE or before.state is State.IDLE:
+            return
+        self._plan(before.state, step, retry_at)
+        if self.probation and before.state is State.COMMIT and before.the_attempt.kind is not Kind.REVERT:
+            self.probation.begin()  # a revert is not watched: two releases that fail must not take turns for ever
+
+    def answer(self, before: Record, step: Step, after: Record) -> None:
+        """After it: whoever asked for a check learns how it ended."""
         self._busy = time.monotonic()
+        if after.state is State.IDLE:
+            self._stop = None
         if before.state is State.CHECK:
             asking, self._asking, self._version = self._asking, [], None
             for future in asking:
                 if not future.done():
                     future.set_result(step)
-        if after.state is State.IDLE and before.state is not State.IDLE:
-            self._stop = None
-            self._plan(before.state, step, retry_at)
-            if self.probation and before.state is State.COMMIT:
-                self.probation.begin()
 
     def _plan(self, state: State, step: Step, retry_at: datetime | None) -> None:
         """When to look again: sooner after a failure of the link, at the time that somebody named, else after the interval."""
@@ -153,12 +160,12 @@ class Orders:
         again = now + timedelta(seconds=step.retry_after) if step.retry_after is not None else retry_at
         unlucky = step.outcome is Outcome.FAILED and state in {State.CHECK, State.DOWNLOAD}
         failures = int(settings.get(FAILURES) or 0) + 1 if unlucky else 0
-        if unlucky and again is None:
-            again = now + timedelta(seconds=min(RETRY * 2 ** min(failures - 1, 16), check.interval) * (0.5 + random.random() / 2))
-        with self._journal.transaction():
-            settings.put(FAILURES, failures or None)
-            settings.put_time(LAST, now)
-            settings.put_time(NEXT, following(now, check.interval, check.jitter, random.random(), again))
+        if unlucky:  # a server may ask for more patience than ours, not for less
+            wait = min(RETRY * 2 ** min(failures - 1, 16), check.interval) * (0.5 + random.random() / 2)
+            again = max(again or now, now + timedelta(seconds=wait))
+        settings.put(FAILURES, failures or None)
+        settings.put_time(LAST, now)
+        settings.put_time(NEXT, following(now, check.interval, check.jitter, random.random(), again))
 
     def _due(self) -> bool:
         settings = self._journal.settings

@@ -86,7 +86,7 @@ class Delivery(Protocol):
         """Every payload into place, durably. `slot`: the target, or the booted one when there is no system image."""
 
     def forget(self) -> None:
-        """Drop what the cache holds."""
+        """Drop what the cache holds. Never raises: what stays is dropped another time."""
 
 
 class Slots(Protocol):
@@ -121,7 +121,7 @@ class Generations(Protocol):
         """Make this generation the current one (None: no generation), in tmpfs only: a cut boots what the slot points at."""
 
     def collect(self) -> None:
-        """Drop generations that no slot needs."""
+        """Drop generations that no slot needs. Never raises."""
 
 
 class Health(Protocol):
@@ -140,7 +140,7 @@ class Host(Protocol):
     async def start(self) -> None:
         """Start them again."""
 
-    def sync(self) -> None:
+    async def sync(self) -> None:
         """Everything written so far reaches the medium."""
 
     async def reboot(self) -> None:

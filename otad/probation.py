@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from otad.config import Health
-from otad.errors import Cause, Rejected
+from otad.errors import Cause, OtadError, Rejected
 from otad.journal import Journal
 from otad.statemachine import Attempt, Outcome, Step
 
@@ -45,6 +45,10 @@ class Probation:
         seconds = self._settings.probation
         self._journal.settings.put_time(UNTIL, self._now() + timedelta(seconds=seconds) if seconds else None)
 
+    def end(self) -> None:
+        """It is undone now."""
+        self._journal.settings.put_time(UNTIL, None)
+
     def left(self) -> float:
         """Seconds until the next look; infinite when nothing is on probation."""
         until, now = self._journal.settings.time(UNTIL), self._now()
@@ -60,9 +64,11 @@ class Probation:
         cause = await self._glance()
         if cause is None:
             return None
-        self._journal.settings.put_time(UNTIL, None)
         try:
             return Step(Outcome.REVERT, cause, self._undo())
         except Rejected as error:
             log.error("the release fails its checks in probation (%s), and cannot be undone: %s", cause, error)  # noqa: TRY400
-            return None
+            self.end()
+        except OtadError as error:
+            log.error("the release fails its checks in probation (%s); it is looked at again: %s", cause, error)  # noqa: TRY400
+        return None

@@ -342,7 +342,7 @@ class Neighbours:
     async def start(self) -> None:
         """Likewise."""
 
-    def sync(self) -> None:
+    async def sync(self) -> None:
         """Every effect of this world is durable at once."""
 
     async def reboot(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from otad.bootenv import Slot
 from otad.config import Health
-from otad.errors import Cause, Rejected
+from otad.errors import BootEnvironmentError, Cause, Rejected
 from otad.journal import Journal
 from otad.probation import Probation
 from otad.statemachine import Attempt, Kind, Outcome
@@ -54,6 +54,7 @@ async def test_an_ill_one_is_undone_with_its_cause_once(journal, clock):
     probation.begin()
     step = await probation.look()
     assert (step.outcome, step.cause, step.attempt) == (Outcome.REVERT, ILL, BACK)
+    probation.end()  # with the transition of the revert
     assert await probation.look() is None
 
 
@@ -81,6 +82,16 @@ async def test_without_a_way_back_it_is_only_told(journal, clock, caplog):
     probation.begin()
     assert await probation.look() is None
     assert "the camera is gone" in caplog.text
+
+
+async def test_when_nobody_can_tell_where_to_it_is_looked_at_again(journal, clock):
+    def unreadable():
+        raise BootEnvironmentError("bootenv-read", "fw_printenv does not answer", "")
+
+    probation = watched(journal, clock, cause=ILL, undo=unreadable)
+    probation.begin()
+    assert await probation.look() is None
+    assert probation.left() == 0
 
 
 async def test_none_is_the_default(journal, clock):

@@ -18,10 +18,11 @@ async def run(record: Record, ports: Ports) -> Step:
         if not _armed(ports.boot.status(), target):
             hold = await ports.offers.still(attempt)
             if hold:
+                await ports.host.start()  # an earlier run of this state may have stopped them
                 return Step(hold.outcome, hold.cause, retry_after=hold.retry_after)
             await ports.witness.say(TELL_SECONDS)
         await ports.host.stop()
-        ports.host.sync()
+        await ports.host.sync()
         status = ports.boot.status()
         if not _armed(status, target):
             ports.slots.guard(target, status, 0)

@@ -18,7 +18,7 @@ async def run(record: Record, ports: Ports) -> Step:
         cause = await ports.witness.collect(record.attempt, record.cause, this_boot=True)
         _select(goal, ports, counted=status.trial)
         await ports.host.stop()
-        ports.host.sync()
+        await ports.host.sync()
         await ports.host.reboot()
     except OtadError as error:
         return Step.failed(error)
@@ -36,12 +36,14 @@ def _select(goal: Slot, ports: Ports, *, counted: bool) -> None:
 
 async def _settle(record: Record, goal: Slot, ports: Ports) -> Step:
     """The goal runs: disarm, run its own applications, keep the evidence, and say why it came back."""
-    ports.boot.rollback(goal)
-    if record.attempt and record.attempt.target is None:
-        there = ports.generations.at(goal)
-        await ports.host.stop()
-        ports.generations.activate(there.number if there else None)
-    await ports.host.start()
+    try:
+        ports.boot.rollback(goal)
+    finally:  # the applications run again, whatever the environment says
+        if record.attempt and record.attempt.target is None:
+            there = ports.generations.at(goal)
+            await ports.host.stop()
+            ports.generations.activate(there.number if there else None)
+        await ports.host.start()
     cause: Cause | None = await ports.witness.collect(record.attempt, record.cause, this_boot=False)
     ports.generations.collect()
     return Step(Outcome.DONE, cause)

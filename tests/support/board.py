@@ -113,9 +113,16 @@ async def shown(board: FastBoard, *sentences: str) -> None:
 
 
 async def until(holds: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
-    """Wait until `holds()`; a test fails that waits too long for `what`."""
+    """Wait until `holds()`; a test fails that waits too long for `what`. A journal that is being made holds nothing."""
+
+    def now() -> bool:
+        try:
+            return bool(holds())
+        except JournalError:
+            return False
+
     end = time.monotonic() + seconds
-    while not holds():
+    while not now():
         assert time.monotonic() < end, f"{what}: not within {seconds:g} s"
         await asyncio.sleep(0.02)
 
