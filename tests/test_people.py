@@ -30,7 +30,7 @@ from tests.support.board import (
 from tests.support.mirror import Mirror
 from tests.support.slow import SlowInstall
 
-pytestmark = REAL_PARTS
+pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 NUMBERS = itertools.count()
 STAYS = "[daemon]\nresident = true\n[attempts]\nbackoff = 3600\n"
 

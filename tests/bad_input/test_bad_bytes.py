@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.board import REAL_PARTS, chain, goes_on, refused
 
-pytestmark = REAL_PARTS
+pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 
 
 def flipped(data: bytes) -> bytes:

@@ -12,7 +12,7 @@ from otad.bootenv import Slot
 from simulator.fastboard import SLOT_SIZE
 from tests.support.board import REAL_PARTS, chain, goes_on, refused
 
-pytestmark = REAL_PARTS
+pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 B = Slot.B
 
 

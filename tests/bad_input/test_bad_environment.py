@@ -25,7 +25,7 @@ from tests.support.board import (
     stays,
 )
 
-pytestmark = REAL_PARTS
+pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 
 # What a change looks like to fw_setenv -s -, as a shell pattern
 RETIRE = "otad_fallback="

@@ -13,7 +13,7 @@ from simulator.system import System
 from tests.support.board import REAL_PARTS, A, B, chain, check_again, goes_on, journal, refused, stays
 from tests.support.bundles import Signer, same, with_section
 
-pytestmark = REAL_PARTS
+pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 
 ARMS = with_section('bootenv = ( { name = "upgrade_available"; value = "1"; }, { name = "boot_partition"; value = "B"; } );')
 

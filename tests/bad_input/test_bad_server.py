@@ -10,7 +10,7 @@ from otad.publisher import tls
 from simulator.depot import now
 from tests.support.board import REAL_PARTS, chain, goes_on, refused
 
-pytestmark = REAL_PARTS
+pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 
 
 def url(board, address):

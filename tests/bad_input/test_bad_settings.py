@@ -10,7 +10,7 @@ from otad.statemachine import State
 from simulator.fastboard import BoardError
 from tests.support.board import PATIENCE, REAL_PARTS, A, chain, goes_on, journal, keep, otactl, rest, shown
 
-pytestmark = REAL_PARTS
+pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 
 
 async def cannot_live(board, status, *words):

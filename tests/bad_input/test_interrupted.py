@@ -10,7 +10,7 @@ from simulator import processes
 from tests.support.board import PATIENCE, REAL_PARTS, A, B, chain, journal, keep, nothing_lost, rest, until
 from tests.support.slow import SlowInstall
 
-pytestmark = REAL_PARTS
+pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 
 
