@@ -2,12 +2,15 @@
 
 Rules:
  1. Connecting wakes a sleeping daemon (socket activation); whoever must not wake it asks `lock.held` first.
- 2. A daemon that cannot be reached is `Unreachable`, with the reason and what to do about it.
- 3. An event stream that is cut is taken up again after the last event that was seen: nothing is lost or told twice.
+ 2. A daemon that ends while we connect hangs up unread; it is asked once more, which wakes it again. What it may have read is
+    never sent twice: it may be an order.
+ 3. A daemon that cannot be reached is `Unreachable`, with the reason and what to do about it.
+ 4. An event stream that is cut is taken up again after the last event that was seen: nothing is lost or told twice.
 """
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import os
@@ -30,6 +33,9 @@ ORDER_PATIENCE = 900.0
 """Seconds for an order: `check` answers only when the repository was asked, and that has its own, shorter limits."""
 
 _LOOK = "See what it says: systemctl status otad; journalctl -u otad -n 50"
+
+_UNREAD = (errno.EPIPE, errno.ECONNRESET)
+"""What a unix socket says when the other side hung up with our bytes unread; after it read them it is a mere end of file."""
 
 
 class Refused(OtadError):
@@ -107,12 +113,11 @@ class Client:
     def _answer(self, method: str, what: str, timeout: float, body: str | None = None) -> Iterator[http.client.HTTPResponse]:
         with closing(_Connection(self._path, timeout)) as connection:
             try:
-                connection.request(method, f"/v1/{what}", body)
-                response = connection.getresponse()
+                response = _asked(connection, method, f"/v1/{what}", body)
             except (OSError, http.client.HTTPException) as error:
                 raise self._unreachable(error) from error
             with response:
-                if response.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+                if response.status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
                     raise Refused("internal-error", f"otad stumbled over {what} ({response.status} {response.reason})", _LOOK)
                 yield response
 
@@ -129,6 +134,19 @@ class Client:
         if isinstance(error, OSError) and not isinstance(error, ConnectionError):
             return Unreachable("no-connection", f"cannot reach otad through {self._path}: {error}", _LOOK)
         return Unreachable("cut-off", f"otad ended in the middle of its answer ({error or type(error).__name__})", _LOOK)
+
+
+def _asked(connection: _Connection, method: str, path: str, body: str | None) -> http.client.HTTPResponse:
+    """The answer, to the second request if the first one was certainly not read."""
+    try:
+        connection.request(method, path, body)
+        return connection.getresponse()
+    except ConnectionError as error:
+        if error.errno not in _UNREAD:
+            raise
+    connection.close()  # the request opens it anew
+    connection.request(method, path, body)
+    return connection.getresponse()
 
 
 def _refused(cause: dict[str, str]) -> Refused:

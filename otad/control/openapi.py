@@ -71,7 +71,13 @@ def _events() -> Document:
         'between them progress, of type "progress" and without id; "error" ends the stream.'
     )
     stream = {"description": "a stream", "content": {"text/event-stream": {"schema": _ref("Event")}}}
-    return {"get": {"summary": words, "parameters": [_query("after", 0)], "responses": {"200": stream, **_refusals()}}}
+    return {
+        "get": {
+            "summary": words,
+            "parameters": [_query("after", 0)],
+            "responses": {"200": stream, "503": _json("Cause"), **_refusals()},
+        }
+    }
 
 
 def _query(name: str, default: int) -> Document:

@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +57,54 @@ def test_nobody_listens(tmp_path: Path) -> None:
     assert caught.value.cause.code == "not-listening"
 
 
-def test_a_daemon_that_dies_in_its_answer(tmp_path: Path) -> None:
+@contextmanager
+def hanging_up(folder: Path, *deeds: str) -> Iterator[list[bytes]]:
+    """A daemon that does one deed to each connection and hangs up: "unread", "read" it all, or "answer". What it read."""
+    taken: list[bytes] = []
+
+    def serve() -> None:
+        for deed in deeds:
+            connection, _ = listening.accept()
+            with connection:
+                if deed != "unread":
+                    head, _, body = connection.recv(2**16).partition(b"\r\n\r\n")
+                    if head.startswith(b"POST") and not body:
+                        body = connection.recv(2**16)
+                    taken.append(head + body)
+                if deed == "answer":
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(tmp_path / NAME))
+        listening.bind(str(folder / NAME))
         listening.listen()
-        thread = threading.Thread(target=lambda: listening.accept()[0].close())  # noqa: PLW0108  # accept in the thread
+        thread = threading.Thread(target=serve)
         thread.start()
-        with pytest.raises(Unreachable) as caught:
-            Client(tmp_path).get("status")
+        yield taken
         thread.join()
+
+
+def test_a_daemon_that_dies_in_its_answer(tmp_path: Path) -> None:
+    with hanging_up(tmp_path, "read"), pytest.raises(Unreachable) as caught:
+        Client(tmp_path).get("status")
     assert caught.value.cause.code == "cut-off"
+
+
+def test_a_request_that_nobody_read_is_made_again(tmp_path: Path) -> None:
+    with hanging_up(tmp_path, "unread", "answer") as taken:
+        assert Client(tmp_path).get("status") == {}
+    assert len(taken) == 1
+
+
+def test_a_request_that_nobody_reads_is_made_twice_and_no_more(tmp_path: Path) -> None:
+    with hanging_up(tmp_path, "unread", "unread"), pytest.raises(Unreachable) as caught:
+        Client(tmp_path).get("status")
+    assert caught.value.cause.code == "cut-off"
+
+
+def test_an_order_that_may_have_been_read_is_not_given_again(tmp_path: Path) -> None:
+    with hanging_up(tmp_path, "read") as taken, pytest.raises(Unreachable):
+        Client(tmp_path).order(Verb.ROLLBACK)
+    assert len(taken) == 1
 
 
 def test_a_daemon_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
