@@ -336,14 +336,22 @@ class Needs(Section):
 def salvage(path: Path = DEFAULT) -> Needs:
     """The tables that the boot environment needs, from files that may be broken elsewhere; the defaults where they are."""
     found: dict[str, Any] = {}
-    for table in (table for file in [path, *sorted((path.parent / "conf.d").glob("*.toml"))] for table in _tables(file)):
+    _salvage(path.parent, [path], found)
+    _salvage(Needs.model_validate(found).paths.data, [], found)
+    return Needs.model_validate(found)
+
+
+def _salvage(folder: Path, files: list[Path], found: dict[str, Any]) -> None:
+    """Lay over `found` what can be read of `files` and of the drop-ins of `folder`."""
+    with suppress(OSError):  # one that cannot be listed: `load` says so
+        files = [*files, *sorted((folder / "conf.d").glob("*.toml"))]
+    for table in (table for file in files for table in _tables(file)):
         for name in Needs.model_fields.keys() & table:
             both = {**found.get(name, {}), **table[name]} if isinstance(table[name], dict) else table[name]
             try:
                 found[name] = Needs.model_validate({name: both}).model_dump(include={name})[name]
             except ValidationError:
                 continue  # `load` says what is wrong with it
-    return Needs.model_validate(found)
 
 
 def _tables(file: Path) -> Iterator[dict[str, Any]]:

@@ -150,6 +150,7 @@ def where(folder: Path, console: Console) -> None:
     console.print("\n[bold]Where to look[/]")
     for words, place in (
         ("as in the field", f".venv/bin/otactl status --config {here}/board/otad.toml"),
+        ("", f".venv/bin/otactl history --config {here}/board/otad.toml"),
         ("boot environment", f"fw_printenv -c {here}/board/fw_env.config"),
         ("otad's log", f"{here}/board/console"),
         ("what is served", f"{here}/depot/public"),

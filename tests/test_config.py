@@ -74,9 +74,13 @@ def test_a_missing_or_broken_file_says_so(tmp_path):
         load(broken)
 
 
-def test_the_boot_environment_is_found_in_a_file_that_is_broken_elsewhere(file):
+def test_the_boot_environment_is_found_in_a_file_that_is_broken_elsewhere(file, tmp_path):
     file.write_text(file.read_text() + '[boot]\nfw_env = "/x/fw_env.config"\n[nonsense]\nkey = 1\n')
     assert str(salvage(file).boot.fw_env) == "/x/fw_env.config"
+    own = tmp_path / "data" / "conf.d"
+    own.mkdir(parents=True)
+    (own / "board.toml").write_text('[boot]\nfw_env = "/y/fw_env.config"\n')
+    assert str(salvage(file).boot.fw_env) == "/y/fw_env.config"
     file.write_text("[boot\n")
     assert salvage(file) == Needs()
     file.write_text("[boot]\nfw_env = 3\n[slots]\na = '/x/a'\n")
