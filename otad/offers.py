@@ -59,6 +59,9 @@ _WAITS_FOR = {
 }
 
 
+Judged = tuple[Campaign, Release | None, Verdict]
+
+
 class RepositoryOffers:
     """Offers over the trusted repository."""
 
@@ -82,10 +85,10 @@ class RepositoryOffers:
         """An attempt at the best admitted release (`wanted` only, if given), or the reason of the most promising one."""
         catalogue = await self._repository.refresh()
         campaigns = [c for c in catalogue.rollouts.campaigns if wanted in {None, c.version}]
-        device = self._device(catalogue)
-        judged = [(campaign, *(await self._judged(catalogue, campaign, device))) for campaign in campaigns]
-        admitted = [(c, release) for c, release, verdict in judged if verdict.reason is Reason.ADMITTED and release]
-        chosen = choose(admitted)
+        judged, failures = await self._judge_all(catalogue, campaigns)
+        chosen = choose((c, release) for c, release, verdict in judged if verdict.reason is Reason.ADMITTED and release)
+        if chosen is None and failures:
+            raise failures[0]
         if chosen is None:
             return self._none(wanted, [(campaign, verdict) for campaign, _, verdict in judged], catalogue)
         waiting = self._waiting(chosen[0]) if wanted is None else None
@@ -127,13 +130,19 @@ class RepositoryOffers:
             log.warning("going on by roll-outs that are %s old: %s", cached.age, error)
             return cached
 
-    async def _judged(self, catalogue: Catalogue, campaign: Campaign, device: Device) -> tuple[Release | None, Verdict]:
-        """As `_judge`; a release whose document this otad cannot use must not stand in the way of the others."""
-        try:
-            return await self._judge(catalogue, campaign, device)
-        except (Rejected, Corrupt) as error:
-            log.warning("%s is passed over: %s", campaign.id, error)
-            return None, Verdict(Reason.INCOMPATIBLE, error.cause.what)
+    async def _judge_all(self, catalogue: Catalogue, campaigns: Sequence[Campaign]) -> tuple[list[Judged], list[Corrupt]]:
+        """Every campaign's verdict, and what the server gave wrongly: one bad document must not stand in the others' way."""
+        judged: list[Judged] = []
+        failures: list[Corrupt] = []
+        device = self._device(catalogue)
+        for campaign in campaigns:
+            try:
+                judged.append((campaign, *(await self._judge(catalogue, campaign, device))))
+            except Rejected as error:
+                judged.append((campaign, None, Verdict(Reason.INCOMPATIBLE, error.cause.what)))
+            except Corrupt as error:
+                failures.append(error)
+        return judged, failures
 
     async def _judge(self, catalogue: Catalogue, campaign: Campaign, device: Device) -> tuple[Release | None, Verdict]:
         grant, release = _granted(catalogue, campaign), None

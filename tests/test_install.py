@@ -167,7 +167,7 @@ def test_the_manual_names_every_setting(root: Path) -> None:
         assert re.findall(r"(?m)^\\fB(\w+)\\fR \(", sections[name]) == list(field.annotation.model_fields)
 
 
-SCRIPTS = [path for folder in ("systemd", "tools") for path in (TREE / folder).iterdir() if path.suffix == ""]
+SCRIPTS = [path for folder in ("systemd", "tools") for path in (TREE / folder).iterdir() if path.is_file() and not path.suffix]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
