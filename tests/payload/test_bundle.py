@@ -34,7 +34,7 @@ def test_a_good_bundle_is_planned(signer: Signer) -> None:
     assert planned.sha256 is not None
 
 
-@pytest.mark.parametrize("name", ["target", *DEVICES])
+@pytest.mark.parametrize("name", ["target", *sorted(DEVICES)])
 def test_the_target_may_be_named_as_it_is_here(signer: Signer, name: str) -> None:
     assert judge(signer, device(name)).length == len(IMAGE)
 
