@@ -82,7 +82,7 @@ async def test_nginx_resumes_with_if_range(server: nginx.Nginx, authority: certs
         assert (await download.fetch(encoding, again)).read_bytes() == data
     assert again.calls[0][0] >= 8_000_000
     lines = [line for line in (server.work / "access.log").read_text().splitlines() if encoding.blob in line]
-    assert '" 206 ' in lines[-1]
+    assert any('" 206 ' in line for line in lines)  # nginx writes the line of a request that was cut off when it notices
 
 
 async def test_what_is_there_is_not_fetched_again(cache: Cache) -> None:
