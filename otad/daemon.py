@@ -21,10 +21,11 @@ from otad.assembly import Assembly, Origin, assembled
 from otad.bootenv import BootEnvironment, BootStatus
 from otad.bootenv.uboot import UBoot
 from otad.bootfacts import prove
-from otad.config import DEFAULT, Config, ConfigError, load, salvage
+from otad.config import Config
+from otad.config_files import DEFAULT, load, salvage
 from otad.control import ending, listener, lock
 from otad.control.server import Server
-from otad.errors import BootEnvironmentError, Cause, OtadError
+from otad.errors import BootEnvironmentError, Cause, ConfigError, OtadError
 from otad.identity import device_id
 from otad.journal import Journal
 from otad.loop import drive

@@ -3,7 +3,7 @@
 Rules:
  1. Every failure is a `Cause`: what cannot be done and why, what to do next, and who has to do it.
  2. The code is a stable slug for machines and tests; the words may improve from one version to the next.
- 3. Engines raise one of the four exceptions below; states turn them into outcomes. Nothing else crosses that boundary.
+ 3. Engines raise one of the exceptions below; states turn them into outcomes. Nothing else crosses that boundary.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Cause:
 
 
 class OtadError(Exception):
-    """A failure with its cause. Raise one of the three kinds below; catch this one."""
+    """A failure with its cause. Raise one of the kinds below; catch this one."""
 
     def __init__(
         self, code: str, what: str, remedy: str = "", *, who: Who = Who.FIELD, evidence: Mapping[str, str] | None = None
@@ -97,3 +97,7 @@ class Corrupt(OtadError):
 
 class BootEnvironmentError(OtadError):
     """The boot environment cannot be read, written, or does not hold what was written to it."""
+
+
+class ConfigError(OtadError):
+    """The settings cannot be used."""

@@ -3,7 +3,9 @@
 
 import pytest
 
-from otad.config import ConfigError, Needs, load, salvage
+from otad.config import Needs
+from otad.config_files import load, salvage
+from otad.errors import ConfigError
 
 GOOD = """
 [repository]

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from otad import __version__
-from otad.config import Config, Section, load
+from otad.config import Config, Section
+from otad.config_files import load
 
 pytestmark = pytest.mark.slow  # and the same with every Python
 TREE = Path(__file__).parents[1]

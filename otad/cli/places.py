@@ -1,8 +1,8 @@
-"""Where things are, read as `otad.config` does but without pydantic, which would cost `otactl status` half its CPU budget.
+"""Where things are, read as `otad.config_files` does but without pydantic, which would cost `otactl status` half its CPU budget.
 
 Rules:
- 1. Same files, same order, same defaults as `otad.config` (a test compares them); only the table [paths] is looked at.
- 2. What cannot be read is explained by `otad.config`, in its words.
+ 1. Same files, same order, same defaults as `otad.config_files` (a test compares them); only the table [paths] is looked at.
+ 2. What cannot be read is explained by `otad.config_files`, in its words.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Places(NamedTuple):
 def read(file: Path) -> Places:
     """The places that the settings in `file` and both `conf.d/` name.
 
-    Raises ConfigError, as otad.config.load does, and Unreachable if this user may not read them.
+    Raises ConfigError, as otad.config_files.load does, and Unreachable if this user may not read them.
     """
     try:
         merged = _paths([file, *_more(file.parent)])
@@ -43,11 +43,11 @@ def read(file: Path) -> Places:
     except PermissionError as error:
         raise forbidden(Path(error.filename)) from error
     except (OSError, ValueError, TypeError) as error:
-        from otad import config  # noqa: PLC0415 - only now: this is the cost that this module avoids
+        from otad import config_files, errors  # noqa: PLC0415 - only now: this is the cost that this module avoids
 
-        config.load(file)
+        config_files.load(file)
         what = f"the settings of {file} could not be read, and a moment later they could: {error}"
-        raise config.ConfigError("config-unreadable", what, "Run it again") from error
+        raise errors.ConfigError("config-unreadable", what, "Run it again") from error
 
 
 def _more(folder: Path) -> list[Path]:

@@ -16,8 +16,8 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from otad.config import ConfigError, Health, HealthCheck, Section
-from otad.errors import Cause
+from otad.config import Health, HealthCheck, Section
+from otad.errors import Cause, ConfigError
 
 EVIDENCE_BYTES = 4096  # of each piece of evidence; its end is kept
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from otad import config
+from otad import config, config_files
 from otad.bootenv import Slot
 from otad.cli import places
 from otad.errors import Cause, Who
@@ -166,7 +166,7 @@ def test_places_are_those_of_the_settings(board: Board) -> None:
     """Read without pydantic, but as otad.config reads them: defaults, both conf.d, the later file winning."""
     board.settings.write_text('[repository]\nurl = "https://updates.example/"\n[device]\nproduct = "camera"\n')
     assert places.Places() == places.Places(**{name: getattr(config.Paths(), name) for name in places.Places._fields})
-    assert config.DEFAULT == places.DEFAULT
+    assert config_files.DEFAULT == places.DEFAULT
     for folder, text in (
         (board.settings.parent, f'[paths]\ndata = "{board.data}"\nrun = "/run/one"\ncmdline = "/c"\n'),
         (board.data, '[paths]\nrun = "/run/two"\n'),
@@ -174,7 +174,8 @@ def test_places_are_those_of_the_settings(board: Board) -> None:
         (folder / "conf.d").mkdir()
         (folder / "conf.d" / "10-paths.toml").write_text(text)
     read = places.read(board.settings)
-    assert read == places.Places(**{name: getattr(config.load(board.settings).paths, name) for name in places.Places._fields})
+    paths = config_files.load(board.settings).paths
+    assert read == places.Places(**{name: getattr(paths, name) for name in places.Places._fields})
     assert str(read.run) == "/run/two"
 
 

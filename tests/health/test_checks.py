@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from otad.config import ConfigError, Health, HealthCheck
-from otad.errors import RetryLater
+from otad.config import Health, HealthCheck
+from otad.errors import ConfigError, RetryLater
 from otad.health import Around, Check, Finding, load, process, types
 from otad.health.unit import judge, parse
 

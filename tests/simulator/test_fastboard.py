@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from otad import config
+from otad import config_files
 from otad.bootenv import BootStatus, Slot
 from otad.bootenv.uboot import UBoot, arm
 from otad.slots import Slots
@@ -84,7 +84,7 @@ class TestPower:
     async def test_what_otad_finds(self, board: FastBoard) -> None:
         async with board:
             await board.power_on()
-            settings = config.load(board.folder / "otad.toml")
+            settings = config_files.load(board.folder / "otad.toml")
             slots = Slots(settings.slots, settings.paths)
             boot = UBoot(settings.boot.fw_env, slots.booted)
             found = boot.status()
@@ -219,7 +219,7 @@ class TestScripts:
 
     def test_settings_can_be_added(self, board: FastBoard) -> None:
         board.configure("slow", "[health]\nsoak = 3")
-        assert config.load(board.folder / "otad.toml").health.soak == 3
+        assert config_files.load(board.folder / "otad.toml").health.soak == 3
 
     def test_a_torn_environment_is_the_one_before(self, board: FastBoard) -> None:
         before = board.env.load()
