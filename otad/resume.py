@@ -3,7 +3,7 @@
 Rules:
  1. The boot is classified first; then the first rule that matches decides. The numbers are those of `docs/boot.md`.
  2. What no rule recognises is rolled back to the home slot.
- 3. Every limit on boots stands here.
+ 3. Every limit stands here. Starts of otad are counted, not boots: what is killed (out of memory) starts again in the same boot.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from otad.bootenv import BootStatus, Slot
 from otad.errors import Cause, Who
 from otad.statemachine import Record, State
 
-REBOOT_BOOTS = 4  # boots in which INSTALL or REBOOT may be begun again: a slot that cannot be written is not written for ever
-VALIDATE_BOOTS = 3  # boots in which a release without a system image may be validated again
+INSTALL_STARTS = 4  # in which INSTALL or REBOOT may be begun again: whatever kills otad there, the slot is not written for ever
+VALIDATE_STARTS = 3  # in which a release without a system image may be validated again
 
 
 class BootClass(str, Enum):
@@ -71,7 +71,7 @@ def resume(record: Record | None, boot: BootStatus | None, boot_id: str, pointer
         return _unknown(record, boot, boot_id)
     kind, booted = classify(boot), boot.booted
     same = record is not None and record.boot_id == boot_id
-    now = _carried(record, booted, boot_id, same)
+    now = _carried(record, booted, boot_id)
     if kind in _UNSETTLED or now.state is State.ROLLBACK:
         rule, state, goal = _unsettled(now, boot, kind, booted, same)
     elif record is None:
@@ -86,6 +86,9 @@ def resume(record: Record | None, boot: BootStatus | None, boot_id: str, pointer
 
 
 _UNSETTLED = {BootClass.FELL, BootClass.PENDING, BootClass.TRIAL, BootClass.ARMED}
+
+_HARMLESS = {State.IDLE, State.CHECK, State.DOWNLOAD, State.VERIFY}
+"""Nothing that boots is touched in them; and a download may take any number of boots."""
 
 Ruling = tuple[int, State, Slot | None]
 """The rule that matched, the state that it leads to, and the goal when that is ROLLBACK (None: home)."""
@@ -120,24 +123,23 @@ def _settled(now: Record, kind: BootClass, booted: Slot, pointer: int | None) ->
     if booted is not now.home:
         moved = kind is BootClass.MOVED and was is State.IDLE
         return (10, State.IDLE, None) if moved else (10, State.ROLLBACK, None)
-    if was in {State.IDLE, State.CHECK, State.DOWNLOAD, State.VERIFY}:
+    if was in _HARMLESS:
         return 11, was, None
-    if was in {State.INSTALL, State.REBOOT} and now.boots <= REBOOT_BOOTS:
+    if was in {State.INSTALL, State.REBOOT} and now.starts <= INSTALL_STARTS:
         return 12, was, None
     if was in {State.VALIDATE, State.COMMIT} and attempt is not None and target is None:
         if pointer is not None and pointer == attempt.generation:
             return 13, State.COMMIT, None
-        if now.boots <= VALIDATE_BOOTS:
+        if now.starts <= VALIDATE_STARTS:
             return 13, State.VALIDATE, None
     return 14, State.ROLLBACK, None
 
 
-def _carried(record: Record | None, booted: Slot, boot_id: str, same: bool) -> Record:
-    """The record as it enters this boot: one more boot counted, and this boot's id."""
+def _carried(record: Record | None, booted: Slot, boot_id: str) -> Record:
+    """The record as it enters this start: counted once it acts, and with this boot's id."""
     if record is None:
         return Record(State.IDLE, booted, boot_id)
-    boots = record.boots if same or record.attempt is None else record.boots + 1
-    return replace(record, boot_id=boot_id, boots=boots)
+    return replace(record, boot_id=boot_id, starts=record.starts + (record.state not in _HARMLESS))
 
 
 def _unknown(record: Record | None, boot: BootStatus | None, boot_id: str) -> Resumed:
@@ -187,5 +189,5 @@ def _why(now: Record, boot: BootStatus, kind: BootClass, booted: Slot) -> Cause:
     if booted is not now.home:
         what = f"slot {booted.value} runs although slot {now.home.value} was the last one confirmed"
         return Cause("slot-unexpected", what, "Nothing to do: the confirmed slot is selected again", Who.NOBODY, facts)
-    what = f"{version} could not be finished: {now.state.value} was interrupted in {now.boots} boots"
-    return Cause("interrupted", what, "Check the power supply", Who.FIELD, facts)
+    what = f"{version} could not be finished: {now.state.value} was interrupted, and otad started {now.starts} times"
+    return Cause("interrupted", what, "Look at what ended otad: `journalctl -u otad`, and at the power supply", Who.FIELD, facts)

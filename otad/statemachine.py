@@ -170,7 +170,7 @@ class Record:
 
     home     slot last confirmed or settled
     boot_id  kernel's boot id when this was saved
-    boots    boots that this attempt has seen
+    starts   how often otad was started since this attempt began to act (INSTALL)
     goal     slot that ROLLBACK makes for
     cause    why it is rolled back, told once, when the goal runs
     """
@@ -178,7 +178,7 @@ class Record:
     state: State
     home: Slot
     boot_id: str
-    boots: int = 0
+    starts: int = 0
     attempt: Attempt | None = None
     goal: Slot | None = None
     cause: Cause | None = None

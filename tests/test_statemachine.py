@@ -49,7 +49,7 @@ def test_idle_forgets_the_attempt_and_keeps_home():
     for state in State:
         for outcome, after in TABLE[state].items():
             if after is State.IDLE and outcome is not Outcome.DONE:
-                idle = advance(record(state, goal=Slot.A, boots=3), Step(outcome, BAD))
+                idle = advance(record(state, goal=Slot.A, starts=3), Step(outcome, BAD))
                 assert idle == Record(State.IDLE, Slot.A, "boot-1")
 
 

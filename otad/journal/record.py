@@ -78,7 +78,7 @@ def _understood(plain: dict[str, Any], home: Slot, boot_id: str) -> Record:
     if state is State.ROLLBACK:
         goal = goal or home
     cause = Cause.from_dict(plain["cause"]) if plain["cause"] is not None else None
-    return Record(state, home, boot_id, _whole(plain["boots"]), attempt, goal, cause)
+    return Record(state, home, boot_id, _whole(plain["starts"]), attempt, goal, cause)
 
 
 def _attempt(plain: dict[str, Any]) -> Attempt:

@@ -6,11 +6,19 @@ import signal
 
 import pytest
 
+from otad.resume import INSTALL_STARTS
 from simulator import processes
-from tests.support.board import PATIENCE, REAL_PARTS, A, B, chain, journal, keep, nothing_lost, rest, until
+from simulator.settings import HERE
+from tests.support.board import PATIENCE, REAL_PARTS, A, B, chain, harmless, journal, keep, nothing_lost, rest, until
 from tests.support.slow import SlowInstall
 
 pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
+KILLER = """#!/bin/sh
+# SWUpdate, whose installs end the otad that asked for them.
+case " $* " in *" -c "*) exec {confine} "$@" ;; esac
+echo x >> {folder}/writes
+kill -9 $PPID
+"""
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 
 
@@ -104,3 +112,17 @@ async def test_told_to_end_while_it_waits(bench, mirror):
         await rest(board)
         await ended(board, signal.SIGTERM)
         nothing_lost(board, kept)
+
+
+async def test_killed_whenever_it_installs(bench, mirror):
+    """Out of memory, say, and systemd starts it again: the slot is not written for ever."""
+    async with mirror.served() as repository, bench.board(repository) as board:
+        kept, killer = keep(board), board.folder / "swupdate"
+        killer.write_text(KILLER.format(confine=HERE / "confine", folder=board.folder))
+        killer.chmod(0o755)
+        board.configure("killer", f'[swupdate]\ncommand = ["{killer}"]\n[attempts]\nbackoff = 3600\n')
+        await board.power_on()
+        assert await board.settled(PATIENCE) is A
+        assert len((board.folder / "writes").read_text().split()) == 1 + INSTALL_STARTS
+        assert chain(board)[-1] == ("rollback", "done")
+        await harmless(board, kept, "interrupted", f"{1 + INSTALL_STARTS} times")

@@ -77,10 +77,10 @@ from dataclasses import replace
 from otad.journal import Journal
 journal = Journal.open(Path(sys.argv[1]), keep=20)
 said = journal.load()
-n = said.boots if said else 0
+n = said.starts if said else 0
 while True:
     n += 1
-    journal.transition(replace(RECORD, boots=n), event(n))
+    journal.transition(replace(RECORD, starts=n), event(n))
     sys.stdout.write(f"{n}\\n")
     sys.stdout.flush()
 """
@@ -100,8 +100,8 @@ def test_a_kill_at_any_instant_leaves_the_last_transition_or_the_one_begun(start
         record = journal.load()
         assert record
         assert journal.trouble is None
-        assert record.boots in {said[-1], said[-1] + 1}
-        assert journal.events.latest(1)[0]["id"] == f"E{record.boots:06}"
+        assert record.starts in {said[-1], said[-1] + 1}
+        assert journal.events.latest(1)[0]["id"] == f"E{record.starts:06}"
         journal.close()
 
 
@@ -162,7 +162,7 @@ def test_a_rollback_journal_left_alone_does_not_spoil_the_next_database(start: S
 
 def test_a_flipped_bit_in_the_record_is_no_record(start: Start, path: Path) -> None:
     start().transition(RECORD, event(1))
-    spoil(path, """UPDATE record SET json = replace(json, '"boots":2', '"boots":3')""")
+    spoil(path, """UPDATE record SET json = replace(json, '"starts":2', '"starts":3')""")
     journal = start()
     assert journal.load() is None
     assert journal.trouble
@@ -189,7 +189,7 @@ def test_a_newer_schema_is_used_by_name_and_left_as_it_is(start: Start, path: Pa
     assert journal.trouble is None
     assert journal.load() == RECORD
     journal.migrate()
-    journal.transition(replace(RECORD, boots=3), event(2))
+    journal.transition(replace(RECORD, starts=3), event(2))
     assert schema.version(journal.connection) == 9
     assert journal.connection.rows("SELECT count(*) FROM shadow") == [(0,)]
     assert [e["id"] for e in journal.events.page()] == ["E000001", "E000002"]
