@@ -42,9 +42,12 @@ _REMEDY = {
     Reason.CURRENT: ("", Who.NOBODY),
     Reason.REFUSED: ("`otactl history` says why it failed; `otactl retry` lets it come again", Who.FIELD),
     Reason.NOT_SELECTED: ("Compare the roll-out's selection with [device.attributes]", Who.INTEGRATOR),
-    Reason.NOT_GRANTED: ("Open the channel to the release: `otarepo open`", Who.INTEGRATOR),
+    Reason.NOT_GRANTED: ("Open the channel to the release (`otarepo open`), or roll out another one", Who.INTEGRATOR),
     Reason.INCOMPATIBLE: ("Compare /etc/hwrevision and [device] product with the release", Who.INTEGRATOR),
-    Reason.OLDER: ("Allow it in the running release's grant (back_to), or publish a higher version", Who.INTEGRATOR),
+    Reason.OLDER: (
+        "Allow it with `otarepo allow --version RUNNING --back-to OLDER`, or publish a higher version",
+        Who.INTEGRATOR,
+    ),
     Reason.NEEDS_STEP: ("Keep the roll-out of the release between open", Who.INTEGRATOR),
     Reason.NOT_YET: ("Nothing to do: its turn comes by itself", Who.NOBODY),
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from otad.publisher import bundle, notation, publish, release, rollout, serve, tls
+from otad.publisher import bundle, grants, notation, publish, release, rollout, serve, tls
 from otad.publisher.encode import Coding
 from otad.publisher.keys import KeyType
 from otad.publisher.workspace import Ceremony, Workspace
@@ -60,7 +60,7 @@ class Depot:
 
     def roll_out(self, version: str, channel: str = "stable") -> None:
         """Offer a release to everybody, at once, in place of what was offered before; and publish."""
-        release.open_channel(self.workspace, channel, version, EVERYBODY, None, now=now())
+        grants.open_channel(self.workspace, channel, version, EVERYBODY, None, now=now())
         for campaign in rollout.read(self.workspace, channel).campaigns:
             if campaign.state.value != "stopped":
                 rollout.stop(self.workspace, channel, campaign.id, now=now())

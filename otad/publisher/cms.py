@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from otad.errors import Rejected, Who
-from otad.publisher import drafts
+from otad.publisher import certificate, drafts
 from otad.publisher.keys import KeyFolder, KeyType
 
 AUTHORITY = "swupdate-ca"
@@ -46,18 +46,16 @@ class BundleSigner:
         """Make the authority and its signer, whose common name is `<product> releases`."""
         for name in (AUTHORITY, SIGNER):
             self._keys.make(name, key_type, passphrase)
-        authority = _name(f"{product} update authority")
-        basic = x509.BasicConstraints(ca=True, path_length=0)
-        self._issue(AUTHORITY, authority, authority, _usage(ca=True), basic)
-        leaf = x509.BasicConstraints(ca=False, path_length=None)
+        authority = certificate.named(f"{product} update authority")
+        self._issue(AUTHORITY, authority, authority, certificate.usage(authority=True), certificate.AUTHORITY)
         mail = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
-        self._issue(SIGNER, _name(f"{product} releases"), authority, _usage(ca=False), leaf, mail)
+        leaf = certificate.named(f"{product} releases")
+        self._issue(SIGNER, leaf, authority, certificate.usage(authority=False), certificate.LEAF, mail)
 
     def sign(self, description: str) -> bytes:
         """CMS signature (DER, detached) over `description` as UTF-8."""
-        certificate = x509.load_pem_x509_certificate((self._keys.path / f"{SIGNER}.crt").read_bytes())
-        key = self._key(SIGNER)
-        builder = PKCS7SignatureBuilder().set_data(description.encode()).add_signer(certificate, key, SHA256())
+        signer = x509.load_pem_x509_certificate((self._keys.path / f"{SIGNER}.crt").read_bytes())
+        builder = PKCS7SignatureBuilder().set_data(description.encode()).add_signer(signer, self._key(SIGNER), SHA256())
         # NoAttributes leaves out the capabilities too, which SWUpdate's tools call -nosmimecap
         return builder.sign(Encoding.DER, [PKCS7Options.Binary, PKCS7Options.DetachedSignature, PKCS7Options.NoAttributes])
 
@@ -68,31 +66,8 @@ class BundleSigner:
         return key
 
     def _issue(self, name: str, subject: x509.Name, issuer: x509.Name, *extensions: x509.ExtensionType) -> None:
-        public = self._key(name).public_key()
         authority = self._key(AUTHORITY)
-        builder = (
-            x509.CertificateBuilder(issuer, subject, public, x509.random_serial_number(), BEGIN, END)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
-        )
+        builder = certificate.begun(subject, self._key(name).public_key(), issuer, authority.public_key(), (BEGIN, END))
         for extension in extensions:
             builder = builder.add_extension(extension, critical=not isinstance(extension, x509.ExtendedKeyUsage))
         drafts.write(self._keys.path / f"{name}.crt", builder.sign(authority, SHA256()).public_bytes(Encoding.PEM))
-
-
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common[:64])])
-
-
-def _usage(*, ca: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not ca,
-        key_cert_sign=ca,
-        crl_sign=ca,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )

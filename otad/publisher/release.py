@@ -1,9 +1,9 @@
-"""Releases: what is published, and what the offline key allows to be done with it.
+"""Releases: what is published. What may be done with one is in `grants.py`.
 
 Rules:
- 1. A version is one release for ever: the same content again changes nothing, another content is refused.
+ 1. A version is one release for ever: the same content again changes nothing, another content is refused. None is ever taken off
+    the list.
  2. Order: blobs, then documents, then the signature that names them.
- 3. The grant only grows here: a channel's pace never falls below what it already allows, back_to never loses a version.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from pathlib import Path
 from tuf.api.metadata import TargetFile, Targets
 
 from otad.errors import Rejected, Who
-from otad.formats.curve import Curve, Match
 from otad.formats.encodings import Encodings
-from otad.formats.grant import Grant, Opening
+from otad.formats.grant import Grant
 from otad.formats.release import Payload, PayloadKind, Release
 from otad.publisher import bundle
 from otad.publisher.encode import Coding, Progress, encode, fingerprint, quiet
@@ -58,38 +57,14 @@ def add(ws: Workspace, new: NewRelease, coding: Coding = DEFAULT, *, now: dateti
         path = path_of(ws.product, new.version)
         known = releases.targets.get(path)
         grant = grant_of(known) if known else Grant()
-        more = tuple(version for version in new.back_to if version not in grant.back_to)
-        wider = checked(Grant, "back-to", **{**dict(grant), "back_to": grant.back_to + more})
+        wider = back_to(grant, new.back_to)
         if known and known.hashes["sha256"] != hashlib.sha256(release.encode()).hexdigest():
             what = f"{ws.product} {new.version} is already published with other content"
             raise Rejected("release-differs", what, "Give the new content a new version", who=Who.INTEGRATOR)
         if known and wider == grant:
             return False
         target = known or _store(ws, releases, release, new.system, coding, progress)
-        _grant(releases, target, wider)
-        ws.roles.save(RELEASES, releases, now=now)
-        return True
-
-
-def open_channel(ws: Workspace, channel: str, version: str, curve: Curve, free: Match | None, *, now: datetime) -> bool:
-    """Allow roll-outs of `version` in `channel`, at most at `curve`'s pace from `now` on. False when that is so already.
-
-    Opening it again widens: the first moment stays. Raises Rejected("curve-falls") where it would narrow.
-    """
-    with ws.writing("open"):
-        releases = ws.roles.targets(RELEASES)
-        target = find(ws, releases, version)
-        grant = grant_of(target)
-        old = grant.channels.get(channel)
-        opening = Opening(opened=old.opened if old else now, curve=curve, free=free)
-        if old == opening:
-            return False
-        if old and falls(old.curve, curve):
-            what = f"{version} may already reach more of {channel} than the new curve allows"
-            raise Rejected("curve-falls", what, "Give a curve that is nowhere below the old one", who=Who.INTEGRATOR)
-        _grant(
-            releases, target, checked(Grant, "channel-name", **{**dict(grant), "channels": {**grant.channels, channel: opening}})
-        )
+        put_grant(releases, target, wider)
         ws.roles.save(RELEASES, releases, now=now)
         return True
 
@@ -120,10 +95,16 @@ def grant_of(target: TargetFile) -> Grant:
     return Grant.model_validate(target.custom or {})
 
 
-def falls(old: Curve, new: Curve) -> bool:
-    """Whether `new` is anywhere below `old`: it is enough to look where either bends, and just before `new` jumps up from 0."""
-    bends = [second for second, _ in (*old.root, *new.root)]
-    return any(new.at(second) < old.at(second) for second in (*bends, new.root[0][0] - 1))
+def put_grant(releases: Targets, target: TargetFile, grant: Grant) -> None:
+    """List the release `target` with `grant`."""
+    target.unrecognized_fields["custom"] = grant.model_dump(mode="json")
+    releases.targets[target.path] = target
+
+
+def back_to(grant: Grant, versions: Sequence[str]) -> Grant:
+    """`grant`, that allows to go back to each of `versions` too."""
+    more = tuple(version for version in dict.fromkeys(versions) if version not in grant.back_to)
+    return checked(Grant, "back-to", **{**dict(grant), "back_to": grant.back_to + more})
 
 
 def _release(product: str, new: NewRelease, progress: Progress) -> Release:
@@ -152,8 +133,3 @@ def _store(ws: Workspace, releases: Targets, release: Release, system: Path, cod
     listed = ws.store(path_of(ws.product, release.version, "encodings"), encodings)
     releases.targets[listed.path] = listed
     return target
-
-
-def _grant(releases: Targets, target: TargetFile, grant: Grant) -> None:
-    target.unrecognized_fields["custom"] = grant.model_dump(mode="json")
-    releases.targets[target.path] = target

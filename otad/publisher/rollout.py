@@ -18,7 +18,7 @@ from otad.errors import Rejected, Who
 from otad.formats.campaign import Action, Campaign, CampaignState, Rollouts
 from otad.formats.curve import Curve, Match
 from otad.formats.grant import Opening
-from otad.publisher import release
+from otad.publisher import grants, release, wayback
 from otad.publisher.notation import checked
 from otad.publisher.roles import RELEASES, ROLLOUTS
 from otad.publisher.workspace import Workspace
@@ -38,7 +38,10 @@ class NewCampaign:
 
 
 def start(ws: Workspace, channel: str, new: NewCampaign, *, now: datetime) -> Campaign:
-    """Begin a campaign in `channel`. Raises Rejected("channel-closed") when the release was not opened to it."""
+    """Begin a campaign in `channel`.
+
+    Raises Rejected("channel-closed"), Rejected("release-withdrawn"), Rejected("campaign-exists"), and as `wayback.check` does.
+    """
     with ws.writing("rollout start"):
         opening = granted(ws, channel, new.version)
         target = release.find(ws, ws.roles.targets(RELEASES), new.version)
@@ -60,6 +63,7 @@ def start(ws: Workspace, channel: str, new: NewCampaign, *, now: datetime) -> Ca
             only=new.only,
             devices=new.devices,
         )
+        wayback.check(ws, channel, campaigns, campaign)
         _save(ws, channel, (*campaigns, campaign), now)
         return campaign
 
@@ -119,8 +123,9 @@ def read(ws: Workspace, channel: str) -> Rollouts:
 
 
 def granted(ws: Workspace, channel: str, version: str) -> Opening:
-    """What the grant of `version` allows in `channel`. Raises Rejected("channel-closed")."""
-    opening = release.grant_of(release.find(ws, ws.roles.targets(RELEASES), version)).channels.get(channel)
+    """What the grant of `version` allows in `channel`. Raises Rejected("release-withdrawn"), Rejected("channel-closed")."""
+    target = release.find(ws, ws.roles.targets(RELEASES), version)
+    opening = grants.standing(target, version).channels.get(channel)
     if opening is None:
         what = f"{version} is not opened to {channel}: no device would take it"
         raise Rejected(
@@ -130,6 +135,18 @@ def granted(ws: Workspace, channel: str, version: str) -> Opening:
             who=Who.INTEGRATOR,
         )
     return opening
+
+
+def caveat(ws: Workspace, channel: str, campaign: Campaign) -> str | None:
+    """Why a campaign that runs does not do all that it says, if there is such a reason."""
+    grant = release.grant_of(release.find(ws, ws.roles.targets(RELEASES), campaign.version))
+    if campaign.state is not CampaignState.RUNNING:
+        return None
+    if grant.withdrawn:
+        return f"{campaign.version} is withdrawn: no device takes it any more"
+    if outruns(campaign, grant.channels[channel]):
+        return f"{campaign.id} is faster than {campaign.version} was granted in {channel}; devices go by the slower of the two"
+    return None
 
 
 def outruns(campaign: Campaign, opening: Opening) -> bool:

@@ -15,12 +15,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
-from otad.publisher import drafts
+from otad.publisher import certificate, drafts
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -52,11 +51,11 @@ def _usable(files: Certificate, names: Sequence[str], now: datetime) -> bool:
 
 def _make(folder: Path, names: Sequence[str], now: datetime) -> None:
     authority, server = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "otarepo serve, for trying things")])
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    ca = _builder(issuer, issuer, authority, authority, now)
-    ca = ca.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).add_extension(_signs(), critical=True)
-    leaf = _builder(subject, issuer, server, authority, now)
+    issuer = certificate.named("otarepo serve, for trying things")
+    valid = now - timedelta(hours=1), now + timedelta(days=30)
+    ca = certificate.begun(issuer, authority.public_key(), issuer, authority.public_key(), valid)
+    ca = ca.add_extension(certificate.AUTHORITY, critical=True).add_extension(certificate.usage(authority=True), critical=True)
+    leaf = certificate.begun(certificate.named(names[0]), server.public_key(), issuer, authority.public_key(), valid)
     leaf = leaf.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
     pem = server.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     drafts.write(folder / "server.key", pem, 0o600)
@@ -64,33 +63,8 @@ def _make(folder: Path, names: Sequence[str], now: datetime) -> None:
     drafts.write(folder / "ca.pem", ca.sign(authority, SHA256()).public_bytes(Encoding.PEM))
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: EllipticCurvePrivateKey, by: EllipticCurvePrivateKey, now: datetime
-) -> x509.CertificateBuilder:
-    begin, end = now - timedelta(hours=1), now + timedelta(days=30)
-    return (
-        x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number(), begin, end)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False)
-    )
-
-
 def _general(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _signs() -> x509.KeyUsage:
-    return x509.KeyUsage(
-        key_cert_sign=True,
-        crl_sign=True,
-        digital_signature=False,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )

@@ -9,11 +9,10 @@ import pytest
 import zstandard
 
 from otad.errors import Rejected
-from otad.formats.curve import Curve, Match
 from otad.formats.encodings import Encodings
 from otad.formats.grant import Grant
 from otad.formats.release import PayloadKind, Release
-from otad.publisher import notation, release
+from otad.publisher import release
 from otad.publisher.encode import Coding
 from otad.publisher.workspace import Workspace
 from tests.support.published import BOARD, FAST, NOW, added, packed
@@ -115,49 +114,3 @@ def test_nothing_is_signed_before_its_blobs_are_there(ws: Workspace) -> None:
     assert not ws.roles.targets("releases").targets
     assert not list(ws.blobs.iterdir())
     assert release.add(ws, new, FAST, now=NOW)
-
-
-def test_a_channel_is_closed_until_it_is_opened(ws: Workspace) -> None:
-    added(ws, "1.0.0")
-    assert grant(ws).channels == {}
-    pace, free = notation.curve("0:1%,1d:100%"), notation.match(["ring=test"])
-    assert release.open_channel(ws, "stable", "1.0.0", pace, free, now=NOW)
-    opening = grant(ws).channels["stable"]
-    assert (opening.opened, opening.curve, opening.free) == (NOW, pace, free)
-    assert not release.open_channel(ws, "stable", "1.0.0", pace, free, now=NOW + timedelta(hours=1))
-
-
-def test_an_opening_widens_but_keeps_its_beginning(ws: Workspace) -> None:
-    added(ws, "1.0.0")
-    release.open_channel(ws, "stable", "1.0.0", notation.curve("0:1%,1d:10%"), None, now=NOW)
-    release.open_channel(ws, "beta", "1.0.0", notation.curve("0:100%"), None, now=NOW)
-    release.open_channel(ws, "stable", "1.0.0", notation.curve("0:1%,1d:50%"), None, now=NOW + timedelta(days=2))
-    assert grant(ws).channels["stable"].opened == NOW
-    assert set(grant(ws).channels) == {"stable", "beta"}
-    with pytest.raises(Rejected) as refused:
-        release.open_channel(ws, "stable", "1.0.0", notation.curve("0:1%,1d:49%"), None, now=NOW + timedelta(days=3))
-    assert refused.value.cause.code == "curve-falls"
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "falling"),
-    [
-        ("0:1%", "0:1%", False),
-        ("0:1%,1d:10%", "0:2%,1d:10%", False),
-        ("0:1%,1d:10%", "0:1%,2d:10%", True),
-        ("0:0%,100:10%", "50:90%", True),  # before it begins it is at 0
-        ("10:1%", "0:1%", False),
-        ("0:1%", "10:100%", True),
-    ],
-)
-def test_falls(old: str, new: str, falling: bool) -> None:
-    assert release.falls(notation.curve(old), notation.curve(new)) is falling
-
-
-def test_unknown_releases_and_impossible_channels_are_named(ws: Workspace) -> None:
-    added(ws, "1.0.0")
-    with pytest.raises(Rejected, match=r"no release 2\.0\.0 \(there is: 1\.0\.0\)"):
-        release.open_channel(ws, "stable", "2.0.0", Curve(((0, 1),)), Match(), now=NOW)
-    with pytest.raises(Rejected, match=r"channels\.Not/A Channel") as refused:
-        release.open_channel(ws, "Not/A Channel", "1.0.0", Curve(((0, 1),)), None, now=NOW)
-    assert refused.value.cause.code == "channel-name"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from otad.errors import Rejected
 from otad.formats.campaign import Action, Campaign, CampaignState
 from otad.formats.curve import MILLION, Curve
-from otad.publisher import notation, release, rollout
+from otad.publisher import grants, notation, release, rollout
 from otad.publisher.rollout import NewCampaign
 from otad.publisher.workspace import Workspace
 from tests.support.published import NOW, added
@@ -29,7 +29,7 @@ curves = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, MILLION)), min
 @pytest.fixture
 def opened(ws: Workspace) -> Workspace:
     added(ws, "1.0.0")
-    release.open_channel(ws, "stable", "1.0.0", PACE, None, now=NOW)
+    grants.open_channel(ws, "stable", "1.0.0", PACE, None, now=NOW)
     return ws
 
 
@@ -142,7 +142,7 @@ def test_one_live_campaign_for_a_version_but_many_in_a_channel(opened: Workspace
     with pytest.raises(Rejected, match="already has a campaign"):
         rollout.start(opened, "stable", NewCampaign("1.0.0"), now=NOW)
     added(opened, "1.1.0")
-    release.open_channel(opened, "stable", "1.1.0", PACE, None, now=NOW)
+    grants.open_channel(opened, "stable", "1.1.0", PACE, None, now=NOW)
     rollout.start(opened, "stable", NewCampaign("1.1.0"), now=NOW)
     with pytest.raises(Rejected, match=r"several campaigns: 1\.0\.0-1, 1\.1\.0-1"):
         rollout.pause(opened, "stable", now=NOW)

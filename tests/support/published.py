@@ -11,7 +11,7 @@ from tuf.api.exceptions import DownloadHTTPError
 from tuf.api.metadata import TargetFile
 from tuf.ngclient import FetcherInterface, Updater
 
-from otad.publisher import bundle, notation, release, rollout
+from otad.publisher import bundle, grants, notation, release, rollout
 from otad.publisher.encode import Coding
 from otad.publisher.workspace import Workspace
 
@@ -77,5 +77,5 @@ def added(ws: Workspace, version: str, **more: object) -> Path:
 def rolled_out(ws: Workspace, version: str, channel: str = "stable") -> None:
     """A release that is opened to a channel, and has a campaign there."""
     added(ws, version)
-    release.open_channel(ws, channel, version, notation.curve("0:100%"), None, now=NOW)
+    grants.open_channel(ws, channel, version, notation.curve("0:100%"), None, now=NOW)
     rollout.start(ws, channel, rollout.NewCampaign(version), now=NOW)

@@ -1,4 +1,4 @@
-"""otarepo release and otarepo open: what exists, and what may be rolled out. Offline keys."""
+"""otarepo release, open, allow and withdraw: what exists, and what may be done with it. Offline keys."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from otad.publisher import notation
+from otad.publisher import grants, notation
 from otad.publisher import release as releases
 from otad.publisher.cli.terminal import Channel, Dir, Version, bars, now, opened, said
 from otad.publisher.encode import Coding
 
+BackTo = Annotated[list[str], typer.Option(help="Older version that the fleet may be sent back to from it. Repeatable.")]
 PACE = "0:1%,1d:10%,2d:50%,3d:100%"
 
 
@@ -24,7 +25,7 @@ def release(  # noqa: PLR0913  one parameter an option
     min_version: Annotated[str | None, typer.Option(help="Oldest version that can step to it.")] = None,
     critical: Annotated[bool, typer.Option("--critical", help="Does not wait for the maintenance window.")] = False,
     notes: Annotated[str, typer.Option(help="For people.")] = "",
-    back_to: Annotated[list[str], typer.Option(help="Older version that the fleet may be sent back to. Repeatable.")] = [],  # noqa: B006
+    back_to: BackTo = [],  # noqa: B006
     level: Annotated[int, typer.Option(min=1, max=22, help="zstd's level.")] = 19,
     plain: Annotated[bool, typer.Option("--plain", help="Publish the uncompressed bytes too.")] = False,
 ) -> None:
@@ -45,5 +46,21 @@ def open_(
     """Allow roll-outs of a release in CHANNEL, no faster than a curve."""
     pace = notation.curve(curve)
     match = notation.match(free) if free else None
-    changed = releases.open_channel(opened(folder), channel, version, pace, match, now=now())
+    changed = grants.open_channel(opened(folder), channel, version, pace, match, now=now())
     said(f"{version} is {'now' if changed else 'already'} open to {channel}: at most {notation.write_curve(pace)}")
+
+
+def allow(folder: Dir, version: Version, back_to: BackTo) -> None:
+    """Allow that the fleet is sent back from a release that is out already. `rollout back` then does it."""
+    changed = grants.allow_back(opened(folder), version, back_to, now=now())
+    said(f"{version} {'now' if changed else 'already'} allows to go back to {', '.join(back_to)}. Publish to make it so.")
+
+
+def withdraw(folder: Dir, version: Annotated[str, typer.Argument(metavar="VERSION", help="Of the release.")]) -> None:
+    """Let no device take a release any more, whatever campaigns there are. For good; devices that run it keep running."""
+    workspace = opened(folder)
+    changed = grants.withdraw(workspace, version, now=now())
+    said(f"{version} is {'now' if changed else 'already'} withdrawn. Publish to make it so.")
+    said(
+        f"Devices that run it keep it until there is something newer, or `otarepo rollout back {folder} CHANNEL --version OLDER`."
+    )
