@@ -3,7 +3,7 @@
 Rules:
  1. A blob is complete before it is named by its SHA-256.
  2. The zstd window is at most 2^25 bytes: a device decodes it as a stream, in that much memory.
- 3. A compression that does not pay is not published: then the payload travels plain.
+ 3. A compression that saves less than a twentieth is not published: then the payload travels plain, and SWUpdate reads it itself.
  4. The same input and level give the same blob, however many processors compress it.
 """
 
@@ -21,6 +21,7 @@ from otad.publisher import drafts
 
 PIECE = 1 << 20
 WINDOW_LOG = 25
+WORTH = 20  # part of the bytes that compression must save
 DECODER = 1 << 20  # bytes beside the window: zstd's own buffers, and one piece in and one out
 
 Progress = Callable[[str, int, int], None]
@@ -68,7 +69,7 @@ def _zstd(source: Path, blobs: Path, level: int, progress: Progress) -> Encoding
             digest.update(chunk)
             new.file.write(chunk)
         length = new.file.tell()
-        if length >= size:
+        if length > size - size // WORTH:
             return None
         new.keep(blobs / digest.hexdigest())
     memory = zstandard.get_frame_parameters(head).window_size + DECODER

@@ -21,6 +21,7 @@ from otad.formats.curve import MILLION, Curve, Match
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST = 5200 * _SECONDS["w"]
 _BYTES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -29,7 +30,10 @@ def duration(text: str) -> timedelta:
     found = re.fullmatch(r"(\d+)([smhdw]?)", text.strip())
     if not found:
         raise _wrong(text, "a duration", "a number of seconds, or 15m, 4h, 2d")
-    return timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
+    seconds = int(found[1]) * _SECONDS[found[2]]
+    if seconds > _LONGEST:
+        raise _wrong(text, "a duration", "at most 5200w")
+    return timedelta(seconds=seconds)
 
 
 def size(text: str) -> int:

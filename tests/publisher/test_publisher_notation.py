@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from otad.errors import Rejected
@@ -76,6 +76,8 @@ def test_a_stratum_is_a_match_and_a_curve() -> None:
 
 
 @given(st.text(max_size=40))
+@example("86400000000000")
+@example("5201w")
 def test_any_other_text_is_refused_not_crashed_on(text: str) -> None:
     for parse in (notation.curve, notation.share, notation.size, notation.duration, notation.stratum):
         try:
