@@ -18,7 +18,7 @@ class NotFound(RetryLater):
 
 
 class Fetch(Protocol):
-    """Small files from one repository, by their path below its base."""
+    """Small files from one repository, by their path below its base, as a URL writes it (percent-encoded)."""
 
     @property
     def base(self) -> str:

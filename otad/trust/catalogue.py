@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -49,7 +50,7 @@ class Target:
     def url(self) -> str:
         """Where it is in the repository: TUF's consistent snapshots put the hash before the name."""
         folder, _, name = self.path.rpartition("/")
-        return f"targets/{folder}/{self.sha256}.{name}"
+        return quote(f"targets/{folder}/{self.sha256}.{name}", safe="/+")
 
 
 @dataclass(frozen=True)

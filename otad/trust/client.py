@@ -1,12 +1,10 @@
 """The device's view of one repository: what is trusted now, and the documents that it leads to.
 
 Rules:
- 1. `refresh` is one pass, root to rollouts, each verified before the next is asked for. Nothing of it is used, and nothing but
-    roots and documents is kept, before all of it holds.
- 2. Metadata that is not signed as it must be starts one second pass that tells caches on the way to ask the origin: a cached
-    "there is no newer root" looks just like a wrong key.
- 3. Online keys that root rotated take what they signed with them: trusted timestamp, snapshot and the clock's floor.
- 4. Without a network, `cached` says what was trusted last. Expiry does not undo what was verified; its age is the caller's rule.
+ 1. `refresh` is one pass of TUF's workflow, root to rollouts. Nothing of it is used, and nothing but roots and documents is
+    kept, before all of it holds.
+ 2. `releases` and `rollouts` are asked for by these names, as delegations of targets, whatever else targets may delegate.
+ 3. Without a network, `cached` says what was trusted last. Expiry does not undo what was verified; its age is the caller's rule.
 
 Several mirrors: `refresh` is where the next one is asked after a `StaleMirror`, and where all of them being stale becomes a
 rollback attack. With one mirror the two cannot be told apart, so it is tried again later.
@@ -26,13 +24,13 @@ from otad.formats.release import Release
 from otad.trust import Fetch, NotFound, catalogue, refusals
 from otad.trust.anchor import begin
 from otad.trust.catalogue import Catalogue, Target
-from otad.trust.clock import Clock, Floor, timeless
-from otad.trust.refusals import Unsigned
-from otad.trust.store import LIMIT, Store
-from otad.trust.verifier import DELEGATED, ROLES, Stored, Verifier
+from otad.trust.clock import Clock, not_issued, timeless
+from otad.trust.store import Store
+from otad.trust.verifier import Stored, Verifier
+from otad.trust.workflow import TOP, Workflow, persistent
 
-MAX_ROOTS = 256  # taken up in one refresh; the next one goes on from there
-_CAPS = {"root": 2**19, "timestamp": 2**14}  # bytes; the others: LIMIT
+_DELEGATED = ("releases", "rollouts")
+_ROLES = {**TOP, **dict.fromkeys(_DELEGATED, "targets")}  # role -> who delegates it
 _Doc = TypeVar("_Doc", bound=Document)
 
 
@@ -56,10 +54,7 @@ class Repository:
             Rejected: "wrong-key", "wrong-threshold", "rollback-attack", "mix-and-match", "endless-data", "arbitrary-target",
                 "role-missing", "target-unusable", "timestamp-invalid", "document-invalid", "no-anchor".
         """
-        try:
-            self._catalogue = await self._pass(fresh=False)
-        except Unsigned:
-            self._catalogue = await self._pass(fresh=True)
+        self._catalogue = await persistent(self._pass)
         return self._catalogue
 
     def cached(self) -> Catalogue | None:
@@ -73,9 +68,9 @@ class Repository:
             if floor.keys != verifier.online_keys:
                 return None
             verifier.floor = floor.issued
-        for role in ROLES:
+        for role, by in _ROLES.items():
             data = self._store.role(role)
-            if data is None or verifier.recall(role, data) is not Stored.CURRENT:
+            if data is None or verifier.recall(role, by, data) is not Stored.CURRENT:
                 return None
         target = self._judge_targets(verifier)
         data = self._store.document(target.sha256)
@@ -107,78 +102,28 @@ class Repository:
         return encodings
 
     async def _pass(self, *, fresh: bool) -> Catalogue:
-        verifier = await self._roots(fresh=fresh)
-        floor = self._store.floor()
-        if floor is not None and floor.keys == verifier.online_keys:
-            verifier.floor = floor.issued
-        elif floor is not None:
-            await asyncio.to_thread(self._store.forget_online)
+        workflow = await Workflow.begin(self._http, self._store, self._clock.read, fresh=fresh)
         news: dict[str, bytes] = {}
-        for role in ROLES:
-            data = await self._role(verifier, role, fresh=fresh)
+        for role, by in _ROLES.items():
+            data = await workflow.take(role, by)
             if data is not None:
                 news[role] = data
-        rollouts = await self._document(self._judge_targets(verifier), Rollouts)
-        found = self._read(verifier, rollouts)
-        floor = Floor(issued=verifier.latest_issued or found.as_of, keys=verifier.online_keys)
-        await asyncio.to_thread(self._store.keep_roles, news, floor)
+        rollouts = await self._document(self._judge_targets(workflow.verifier), Rollouts)
+        found = self._read(workflow.verifier, rollouts)
+        await asyncio.to_thread(self._store.keep_roles, news, workflow.floor)
         return found
-
-    async def _roots(self, *, fresh: bool) -> Verifier:
-        """The newest root that there is, reached one by one; each is kept as it is accepted."""
-        verifier = await asyncio.to_thread(begin, self._store, self._clock.read)
-        if self._store.root(verifier.root.version) != verifier.root_bytes:  # the image's own
-            await self._keep_root(verifier)
-        for _ in range(MAX_ROOTS):
-            path = f"metadata/{verifier.root.version + 1}.root.json"
-            try:
-                data = await self._http.get(path, _CAPS["root"], fresh=fresh)
-            except NotFound:
-                return verifier
-            verifier.accept_root(data, self._http.base + path)
-            await self._keep_root(verifier)
-        raise RetryLater(
-            "too-many-roots",
-            f"{self._http.base} has more than {MAX_ROOTS} roots that this device had not seen",
-            "Nothing to do: it goes on from there at the next check",
-        )
-
-    async def _keep_root(self, verifier: Verifier) -> None:
-        await asyncio.to_thread(self._store.keep_root, verifier.root.version, verifier.root_bytes)
-
-    async def _role(self, verifier: Verifier, role: str, *, fresh: bool) -> bytes | None:
-        """Have `role` accepted, from the store if it is still the one that is named; its bytes if they are new."""
-        stored = self._store.role(role)
-        if stored is not None:
-            worth = verifier.recall(role, stored)
-            if worth is Stored.DAMAGED:
-                self._store.set_aside_role(role, worth.value)
-            if worth is Stored.CURRENT and role != "timestamp":
-                return None
-        meta = verifier.named(role)
-        name = f"{role}.json" if meta is None else f"{meta.version}.{role}.json"
-        cap = _CAPS.get(role, LIMIT)
-        limit = min(cap, meta.length) if meta and meta.length else cap
-        data = await self._get(f"metadata/{name}", limit, by="the repository" if meta is None else _above(role), fresh=fresh)
-        return data if verifier.accept(role, data, f"{self._http.base}metadata/{name}") else None
-
-    async def _get(self, path: str, limit: int, *, by: str, fresh: bool = False) -> bytes:
-        try:
-            return await self._http.get(path, limit, fresh=fresh)
-        except NotFound as error:
-            if path == "metadata/timestamp.json":  # no repository there, rather than half of one
-                raise
-            raise refusals.missing(self._http.base + path, by) from error
 
     def _judge_targets(self, verifier: Verifier) -> Target:
         """What the delegated roles list is theirs to list; then, where this channel's roll-outs are."""
-        for role in DELEGATED:
+        for role in _DELEGATED:
             catalogue.check_paths(role, verifier.targets("targets"), verifier.targets(role))
         return catalogue.rollouts_target(verifier.targets("rollouts"), self._channel)
 
     def _read(self, verifier: Verifier, rollouts: Rollouts) -> Catalogue:
         if rollouts.channel != self._channel:
             raise refusals.altered(f"rollouts/{self._channel}.json", f"it is for the channel {rollouts.channel}")
+        if verifier.issued is None:
+            raise not_issued("timestamp.json", "it has no x-issued")
         releases = verifier.targets("releases")
         return Catalogue(
             as_of=verifier.issued,
@@ -203,16 +148,18 @@ class Repository:
         """The signed document at `target`, from the store if it is there."""
         data = self._store.document(target.sha256)
         if data is None:
-            data = await self._get(target.url, target.length, by="signed metadata")
+            data = await self._fetch(target)
             found = hashlib.sha256(data).hexdigest()
             if found != target.sha256:
                 raise refusals.exchanged(self._http.base + target.url, f"{len(data)} bytes with SHA-256 {found}")
             await asyncio.to_thread(self._store.keep_document, target.sha256, data)
         return kind.decode(data, target.path)
 
-
-def _above(role: str) -> str:
-    return "timestamp.json" if role == "snapshot" else "snapshot.json"
+    async def _fetch(self, target: Target) -> bytes:
+        try:
+            return await self._http.get(target.url, target.length)
+        except NotFound as error:
+            raise refusals.missing(self._http.base + target.url, "signed metadata") from error
 
 
 def _not_listed(what: str) -> Rejected:

@@ -32,9 +32,9 @@ _SYNCED_ERROR = 16_000_000
 
 
 class Floor(Model):
-    """What `floor.json` holds: the latest accepted `x-issued`, and the ids of the online keys under which it was accepted."""
+    """What `floor` holds: the latest accepted `x-issued`, if any, and the ids of the online keys under which it was accepted."""
 
-    issued: AwareDatetime
+    issued: AwareDatetime | None
     keys: tuple[str, ...]
 
 
@@ -132,20 +132,30 @@ def timeless(_issued: datetime | None, _latest: datetime) -> Reading:
     return Reading(EPOCH, EPOCH, synchronised=False, basis="not asked")
 
 
-def parse_issued(value: object, name: str) -> datetime:
-    """`x-issued` of the timestamp file `name`: RFC 3339 with an offset. Raises Rejected("timestamp-invalid")."""
+def parse_issued(value: object, name: str) -> datetime | None:
+    """`x-issued` of the timestamp file `name`: RFC 3339 with an offset; None when it has none.
+
+    Raises Rejected("timestamp-invalid").
+    """
+    if value is None:
+        return None
     try:
         issued = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    except ValueError:
-        issued = None
-    if issued is None or issued.tzinfo is None:
-        raise Rejected(
-            "timestamp-invalid",
-            f"{name} does not say when it was issued: x-issued is {value!r}, not a date with its time zone",
-            "Sign it again with an otarepo that matches the devices' otad",
-            who=Who.INTEGRATOR,
-        )
-    return issued.astimezone(timezone.utc)
+        if issued.tzinfo is not None:
+            return issued.astimezone(timezone.utc)
+    except (ValueError, OverflowError):  # OverflowError: year 1 or 9999, and an offset that leads out of them
+        pass
+    raise not_issued(name, f"x-issued is {value!r}, not a date with its time zone")
+
+
+def not_issued(name: str, why: str) -> Rejected:
+    """A timestamp file that must say when it was issued, and does not."""
+    return Rejected(
+        "timestamp-invalid",
+        f"{name} does not say when it was issued: {why}",
+        "Sign it again with an otarepo that matches the devices' otad",
+        who=Who.INTEGRATOR,
+    )
 
 
 def stamp(time: datetime) -> str:

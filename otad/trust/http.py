@@ -9,7 +9,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import quote
 
 import aiohttp
 
@@ -38,7 +37,7 @@ class HttpFetch:
 
     async def get(self, path: str, limit: int, *, fresh: bool = False) -> bytes:
         """See Fetch. Slow data is RetryLater("slow-data"); Retry-After comes in `retry_after`."""
-        url = self._base + quote(path, safe="/+")
+        url = self._base + path
         try:
             return await asyncio.wait_for(self._explained(url, limit, fresh=fresh), self._total)
         except asyncio.TimeoutError as error:  # the session's own time-outs are explained inside

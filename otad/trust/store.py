@@ -2,7 +2,7 @@
 
     roots/<version>.root.json                  every root that was accepted, and a copy of the image's anchor
     timestamp.json  snapshot.json  targets.json  releases.json  rollouts.json
-    floor.json                                 see `clock.Floor`
+    floor                                      see `clock.Floor`; no .json: those are roles
     documents/<sha256>                         target files, by what they are
 
 Rules:
@@ -20,6 +20,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import ValidationError
 
@@ -60,17 +61,17 @@ class Store:
 
     def role(self, name: str) -> bytes | None:
         """The stored metadata of a role other than root; None when there is none that can be read."""
-        return _read(self._folder / f"{name}.json")
+        return _read(self._folder / role_file(name))
 
     def floor(self) -> Floor | None:
         """The stored floor; a damaged one is set aside: timestamp.json says nearly the same."""
-        data = _read(self._folder / "floor.json")
+        data = _read(self._folder / "floor")
         if data is None:
             return None
         try:
             return Floor.model_validate_json(data)
         except ValidationError as error:
-            self._set_aside("floor.json", str(error))
+            self._set_aside("floor", str(error))
             return None
 
     def document(self, sha256: str) -> bytes | None:
@@ -97,16 +98,24 @@ class Store:
     def keep_roles(self, roles: Mapping[str, bytes], floor: Floor) -> None:
         """Keep what a whole refresh accepted: `roles` in the order in which they lead to each other, so last first."""
         for name in reversed(list(roles)):
-            self._write(f"{name}.json", roles[name])
+            self.keep_role(name, roles[name])
+        self.keep_floor(floor)
+
+    def keep_role(self, name: str, data: bytes) -> None:
+        """Keep the metadata of one role."""
+        self._write(role_file(name), data)
+
+    def keep_floor(self, floor: Floor) -> None:
+        """Keep the floor, if it has moved."""
         if self.floor() != floor:
-            self._write("floor.json", floor.model_dump_json().encode())
+            self._write("floor", floor.model_dump_json().encode())
 
     def forget_online(self) -> None:
         """Root rotated the online keys: what they signed does not bind any more (TUF 5.3.11).
 
-        floor.json goes last: it holds the keys that tell that this is to be done.
+        floor goes last: it holds the keys that tell that this is to be done.
         """
-        for name in ("timestamp.json", "snapshot.json", "floor.json"):
+        for name in ("timestamp.json", "snapshot.json", "floor"):
             _remove(self._folder / name)
 
     def set_aside_root(self, version: int, why: str) -> None:
@@ -115,7 +124,7 @@ class Store:
 
     def set_aside_role(self, name: str, why: str) -> None:
         """Stored metadata that does not hold."""
-        self._set_aside(f"{name}.json", why)
+        self._set_aside(role_file(name), why)
 
     def _set_aside(self, name: str, why: str) -> None:
         path = self._folder / name
@@ -133,6 +142,11 @@ class Store:
             durable.write(path, data)
         except OSError as error:
             raise _unwritable(path, error) from error
+
+
+def role_file(name: str) -> str:
+    """The file of a role, here and in a URL: a delegated role's name may be any text, also a path."""
+    return f"{quote(name, safe='')}.json"
 
 
 def _root(version: int) -> str:

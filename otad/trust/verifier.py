@@ -1,12 +1,12 @@
 """From one trusted root to the roles that say what may run: which metadata is accepted, one role after the other.
 
 Rules:
- 1. The order is root*, timestamp, snapshot, targets, releases, rollouts; each is verified by the ones before it.
+ 1. The order is root*, timestamp, snapshot, targets, what targets delegates; each is verified by the ones before it.
  2. The work is done by python-tuf's TrustedMetadataSet (TUF client workflow, 5.3 to 5.6). It is internal to tuf, so the version
     is pinned and nothing outside this file touches it. It reads the clock once, in its constructor: here the reference time is
     set anew before each step, because an accepted timestamp moves the floor and targets moves the clamp (see `clock`).
  3. A stored copy that is older than what is named now, or expired, still counts against rollback; it is never used as it is.
- 4. `releases` and `rollouts` are asked for by these names, as delegations of targets, whatever else targets may delegate.
+ 4. A role is verified by the keys of the one that delegates it (`by`), each time that it is reached by another one.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ from otad.errors import OtadError
 from otad.trust import refusals
 from otad.trust.clock import Reading, parse_issued
 
-ROLES = ("timestamp", "snapshot", "targets", "releases", "rollouts")
-DELEGATED = ("releases", "rollouts")
 _ONLINE = ("timestamp", "snapshot", "rollouts")
 
 Tell = Callable[[datetime | None, datetime], Reading]
@@ -70,15 +68,15 @@ class Verifier:
         return tuple(sorted({key for name in ("timestamp", "snapshot") for key in self.root.roles[name].keyids}))
 
     @property
-    def issued(self) -> datetime:
-        """When the accepted timestamp was signed, on its own word."""
+    def issued(self) -> datetime | None:
+        """When the accepted timestamp was signed, on its own word; None when it does not say."""
         return parse_issued(self._set.timestamp.unrecognized_fields.get("x-issued"), "timestamp.json")
 
     @property
     def latest_issued(self) -> datetime | None:
         """The latest `x-issued` accepted: what the floor stands on."""
-        known = [self.floor] if self.floor else []
-        return max([*known, self.issued] if "timestamp" in self._set else known, default=None)
+        known = (self.floor, self.issued if "timestamp" in self._set else None)
+        return max((time for time in known if time), default=None)
 
     @property
     def ends(self) -> datetime:
@@ -92,7 +90,10 @@ class Verifier:
         return self._tell(self.latest_issued, self.ends)
 
     def named(self, role: str) -> MetaFile | None:
-        """What the metadata above `role` says of it: version, perhaps length; None for timestamp, which nothing names."""
+        """What the metadata above `role` says of it: version, perhaps length; None for timestamp, which nothing names.
+
+        Raises Rejected("role-missing") when it says nothing.
+        """
         if role == "timestamp":
             return None
         if role == "snapshot":
@@ -103,7 +104,7 @@ class Verifier:
         return meta
 
     def targets(self, role: str) -> Targets:
-        """The accepted metadata of `targets` or of a role that it delegates."""
+        """The accepted metadata of `targets` or of a delegated role."""
         found = self._set[role]
         if not isinstance(found, Targets):
             raise TypeError(f"{role} has no targets")
@@ -114,35 +115,39 @@ class Verifier:
         try:
             self._set.update_root(data)
         except RepositoryError as error:
-            raise self._refusal("root", data, origin, error) from error
+            raise self._refusal("root", "root", data, origin, error) from error
         self.root_bytes = data
 
-    def accept(self, role: str, data: bytes, origin: str) -> bool:
-        """Accept a role's metadata from the network; False when it is the trusted timestamp once more.
+    def has(self, role: str, by: str) -> bool:
+        """Whether `role` is accepted, by the keys that `by` gives it."""
+        return self._set.contains(role, by)
+
+    def accept(self, role: str, by: str, data: bytes, origin: str) -> bool:
+        """Accept the metadata of a role that `by` delegates, from the network; False when it is the trusted timestamp once more.
 
         Raises a refusal that names `origin`, the attack, and the clock where time decides.
         """
         news = True
         try:
-            self._update(role, data, stored=False)
+            self._update(role, by, data, stored=False)
         except EqualVersionNumberError:
             news = False
         except RepositoryError as error:
-            raise self._refusal(role, data, origin, error) from error
+            raise self._refusal(role, by, data, origin, error) from error
         self._require_fresh(role, self._set[role], origin)
         return news
 
-    def recall(self, role: str, data: bytes) -> Stored:
+    def recall(self, role: str, by: str, data: bytes) -> Stored:
         """Take up a stored copy of what was accepted before."""
         try:
-            self._update(role, data, stored=True)
+            self._update(role, by, data, stored=True)
         except (ExpiredMetadataError, BadVersionNumberError, LengthOrHashMismatchError):
             return Stored.OLD
         except RepositoryError:
             return Stored.DAMAGED
         return Stored.CURRENT
 
-    def _update(self, role: str, data: bytes, *, stored: bool) -> None:
+    def _update(self, role: str, by: str, data: bytes, *, stored: bool) -> None:
         self._set.reference_time = self.reading.now
         if role == "timestamp":
             self._set.update_timestamp(data)
@@ -154,25 +159,26 @@ class Verifier:
             self._set.reference_time = self._tell(self.latest_issued, ends).now
             self._set.update_targets(data)
         else:
-            self._require_delegated(role)
-            self._set.update_delegated_targets(data, role, "targets")
+            self._require_delegated(role, by)
+            self._set.update_delegated_targets(data, role, by)
 
-    def _require_delegated(self, role: str) -> None:
-        delegations = self._set.targets.delegations
-        if delegations is None or role not in (delegations.roles or {}):
-            raise refusals.undelegated(role, "targets.json")
+    def _require_delegated(self, role: str, by: str) -> None:
+        try:
+            self.targets(by).get_delegated_role(role)
+        except ValueError as error:
+            raise refusals.undelegated(role, f"{by}.json") from error
 
     def _require_fresh(self, role: str, signed: Signed, origin: str) -> None:
         reading = self.reading
         if signed.is_expired(reading.now):
             raise refusals.expired(origin, signed.expires, reading, online=role in _ONLINE)
 
-    def _refusal(self, role: str, data: bytes, origin: str, error: RepositoryError) -> OtadError:
+    def _refusal(self, role: str, by: str, data: bytes, origin: str, error: RepositoryError) -> OtadError:
         """What tuf's `error` means. All but the first two were raised for metadata whose signatures are good."""
         if isinstance(error, DeserializationError):
             return refusals.not_metadata(origin, str(error.__cause__ or error))
         if isinstance(error, UnsignedMetadataError):
-            return refusals.unsigned(origin, role, *self._signatures(role, data))
+            return refusals.unsigned(origin, role, *self._signatures(role, by, data))
         if isinstance(error, ExpiredMetadataError):
             return self._expired(role, data, origin)
         if isinstance(error, BadVersionNumberError):
@@ -196,10 +202,10 @@ class Verifier:
             return refusals.mixed(origin, f"version {found} in place of {named.version}")
         return refusals.rollback(origin, str(error))
 
-    def _signatures(self, role: str, data: bytes) -> tuple[int, int]:
+    def _signatures(self, role: str, by: str, data: bytes) -> tuple[int, int]:
         """Good signatures and how many are needed, by whichever delegator has too few."""
         metadata: Metadata[Any] = Metadata.from_bytes(data)
-        delegator = self._set.targets if role in DELEGATED else self.root
+        delegator = self.root if by == "root" else self.targets(by)
         result = delegator.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
         if result and isinstance(metadata.signed, Root):  # signed by the old root's keys, not by its own
             result = metadata.signed.get_verification_result(role, metadata.signed_bytes, metadata.signatures)

@@ -120,8 +120,8 @@ class TufRepository:
         sha256 = hashlib.sha256(data).hexdigest()
         extra = {} if custom is None else {"custom": custom}
         self.targets(role).targets[path] = TargetFile(len(data), {"sha256": sha256}, path, extra)
-        folder, _, name = path.rpartition("/")
-        self.files[f"targets/{folder}/{sha256}.{name}"] = data
+        folder, slash, name = path.rpartition("/")
+        self.files[f"targets/{folder}{slash}{sha256}.{name}"] = data
         return sha256
 
     def add_release(self, version: str) -> str:
@@ -194,7 +194,7 @@ class TufRepository:
 
 
 class TufServer:
-    """Gives out a repository's files. `bad` replaces the answer of a path; `asked` is every path and its Cache-Control."""
+    """Gives out a repository's files. `bad` replaces the answer of a path; `asked`: every path as sent, its Cache-Control."""
 
     def __init__(self, repository: TufRepository) -> None:
         self.repository = repository
@@ -203,7 +203,7 @@ class TufServer:
         self.url = ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        path = request.path.removeprefix("/r/")
+        path = request.raw_path.removeprefix("/r/")
         self.asked.append((path, request.headers.get("Cache-Control", "")))
         if path in self.bad:
             return await self.bad[path](request)

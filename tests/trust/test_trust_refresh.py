@@ -11,12 +11,12 @@ import pytest
 
 from otad.errors import Rejected, RetryLater
 from otad.formats.encodings import Encodings
-from otad.trust import client
+from otad.trust import workflow
 from otad.trust.store import DOCUMENTS, Store
 from tests.support.trust_device import Device
 from tests.support.tuf_repository import DAY, NOW, TufRepository, TufServer, grant, release
 
-KEPT = {"timestamp.json", "snapshot.json", "targets.json", "releases.json", "rollouts.json", "floor.json"}
+KEPT = {"timestamp.json", "snapshot.json", "targets.json", "releases.json", "rollouts.json", "floor"}
 
 
 async def test_first_refresh_from_the_anchor(device: Device, repo: TufRepository) -> None:
@@ -153,7 +153,7 @@ class TestDamage:
 
     async def test_a_flipped_bit_in_a_signed_file(self, device: Device) -> None:
         await device.repository().refresh()
-        for name in sorted(KEPT - {"floor.json"}):
+        for name in sorted(KEPT - {"floor"}):
             before = (device.data / name).read_bytes()
             rotten = (
                 before.replace(b'"version"', b'"versioN"', 1) if name != "timestamp.json" else before.replace(b"2026", b"2027")
@@ -169,7 +169,7 @@ class TestDamage:
         old = repo.files["metadata/timestamp.json"]
         repo.publish_timestamp()
         await device.repository().refresh()
-        (device.data / "floor.json").write_bytes(b"?")
+        (device.data / "floor").write_bytes(b"?")
         repo.files["metadata/timestamp.json"] = old
         with pytest.raises(RetryLater) as caught:
             await device.repository().refresh()
@@ -248,7 +248,7 @@ class TestRoots:
     async def test_bounded_per_refresh_and_going_on(
         self, device: Device, repo: TufRepository, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(client, "MAX_ROOTS", 2)
+        monkeypatch.setattr(workflow, "MAX_ROOTS", 2)
         for _ in range(3):
             repo.publish_root()
         with pytest.raises(RetryLater) as caught:
