@@ -7,7 +7,7 @@ from otad.statemachine import State
 from simulator.depot import Depot
 from simulator.fastboard import FastBoard
 from simulator.system import Kernel, System
-from tests.support.board import PATIENCE, REAL_PARTS, A, B, chain, check_again, journal, runs
+from tests.support.board import GOOD_UPDATE, PATIENCE, REAL_PARTS, A, B, chain, check_again, journal, runs
 
 pytestmark = REAL_PARTS
 
@@ -27,15 +27,7 @@ async def test_a_good_release_is_installed_tried_and_committed(depot, tmp_path):
         await board.power_on()
         assert await board.settled(PATIENCE) is B
         assert runs(board) == "1.1.0"
-        assert chain(board) == [
-            ("idle", "due"),
-            ("check", "admitted"),
-            ("download", "done"),
-            ("verify", "done"),
-            ("install", "done"),
-            ("validate", "done"),
-            ("commit", "done"),
-        ]
+        assert chain(board) == GOOD_UPDATE
         env = board.env.load()
         assert (env.boot_partition, env.upgrade_available, env.otad_fallback, env.otad_rollback) == ("B", "0", "A", "")
         record, events = journal(board)

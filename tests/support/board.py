@@ -30,6 +30,17 @@ REAL_PARTS = [pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSIN
 PATIENCE = 120.0
 """Seconds that anything may take on a slow and busy machine. It bounds a hang; nothing is measured with it."""
 
+GOOD_UPDATE = [
+    ("idle", "due"),
+    ("check", "admitted"),
+    ("download", "done"),
+    ("verify", "done"),
+    ("install", "done"),
+    ("validate", "done"),
+    ("commit", "done"),
+]
+"""(state, outcome) of every event of an update that is committed."""
+
 Event = dict[str, Any]
 
 
