@@ -1,5 +1,5 @@
 # Every target works from a bare checkout: it first brings what is missing (tools/bootstrap says what). `make` lists them.
-.PHONY: help setup demo test lint bench graph settings pictures lock hooks install install-python install-system clean
+.PHONY: help setup demo test lint bench graph settings schemas pictures lock hooks install install-python install-system clean
 
 PY := .venv/bin/python
 
@@ -30,6 +30,10 @@ graph: setup  ## the state machine's diagram, from its table
 
 settings: setup  ## docs/settings.md, from the settings' models
 	@$(PY) -m tools.settings
+
+schemas: setup  ## docs/schema: JSON Schemas of the documents, and the golden file of admission
+	@$(PY) -m tools.schemas
+	@$(PY) -m tools.golden
 
 pictures: setup  ## docs/pictures, from a run of the demo
 	@$(PY) -m tools.pictures

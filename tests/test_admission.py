@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -186,6 +187,40 @@ def test_the_turn_that_is_promised_comes_and_not_before(who: str, pace: Curve, o
         assert verdict_at(who, pace, opening, verdict.retry_at - timedelta(seconds=1.001)).reason is Reason.NOT_YET
 
 
+@given(ids, curves(), curves(), st.floats(0, 2e7), st.integers(1, 5))
+def test_who_is_admitted_stays_admitted_as_shares_grow(
+    who: str, pace: Curve, opening: Curve, seconds: float, factor: int
+) -> None:
+    """By an online key that advances, and by an offline key that opens wider."""
+    now = START + timedelta(seconds=seconds)
+    faster, wider = (Curve(tuple((t, min(MILLION, ppm * factor)) for t, ppm in curve.root)) for curve in (pace, opening))
+    if verdict_at(who, pace, opening, now).reason is Reason.ADMITTED:
+        assert verdict_at(who, faster, opening, now).reason is Reason.ADMITTED
+        assert verdict_at(who, faster, wider, now).reason is Reason.ADMITTED
+
+
+@given(ids, curves(), st.floats(0, 2e7))
+def test_no_campaign_is_faster_than_its_grant(who: str, opening: Curve, seconds: float) -> None:
+    """Whatever the online key asks for, a device is in only when its place is within what the offline key opened."""
+    now = START + timedelta(seconds=seconds)
+    granted = opening.at((now - START + timedelta(hours=1)).total_seconds())
+    admitted = verdict_at(who, ALL, opening, now).reason is Reason.ADMITTED
+    assert admitted == within(bucket(SHA, who), granted)
+
+
+@given(ids, st.lists(ids, max_size=5), curves(), st.floats(0, 2e7), st.booleans())
+def test_naming_devices_only_narrows(who: str, others: list[str], pace: Curve, seconds: float, named: bool) -> None:
+    """Named devices wait for their turn like any other; those that are not named never come."""
+    now = START + timedelta(seconds=seconds)
+    names = tuple(digest(SHA, one).hex()[:16] for one in (*others, *([who] if named else [])))
+    free = admits(campaign(curve=pace), grant(), release(), device(id=who), now)
+    narrow = admits(campaign(curve=pace, devices=names), grant(), release(), device(id=who), now)
+    if not names or named or who in others:
+        assert narrow == free
+    else:
+        assert narrow.reason is Reason.NOT_SELECTED
+
+
 def test_the_grant_paces_the_campaign_but_not_the_free() -> None:
     shut = Curve(((0, 0),))
     assert verdict_at("d-1", ALL, shut, NOW).reason is Reason.NOT_YET
@@ -216,10 +251,12 @@ def test_settings_cannot_claim_other_hardware() -> None:
 
 
 def test_buckets_are_uniform_and_releases_are_independent() -> None:
-    """20,000 sequential ids in 20 bins, and the first tenth of one release spread over another's: chi-square, p > 0.001."""
+    """Sequential ids, random ones, and the first tenth of one release under another: 20 bins each, chi-square, p > 0.001."""
     names = [f"serial-{n:06}" for n in range(20_000)]
+    chance = random.Random(11)
+    drawn = [f"{chance.getrandbits(128):032x}" for _ in range(20_000)]
     tenth = [name for name in names if within(bucket(SHA, name), 100_000)]
-    for sample, release_sha in ((names, SHA), (tenth, OLD)):
+    for sample, release_sha in ((names, SHA), (drawn, SHA), (tenth, OLD)):
         bins = Counter(bucket(release_sha, name) * 20 >> 64 for name in sample)
         expected = len(sample) / 20
         assert sum((bins[n] - expected) ** 2 / expected for n in range(20)) < 43.8  # 19 degrees of freedom

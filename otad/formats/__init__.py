@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, WithJsonSchema
 from semver import Version
 from typing_extensions import Self
 
@@ -20,12 +20,19 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
+_NUMBER, _WORD = "(0|[1-9][0-9]*)", "[0-9A-Za-z-]*"
+_PRE = f"({_NUMBER}|[0-9]*[A-Za-z-]{_WORD})"
+SEMVER = rf"^{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-{_PRE}(\.{_PRE})*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$"
+"""As semver.org suggests it, in words that every implementation of JSON Schema knows."""
+
+
 def _semver(text: str) -> str:
-    Version.parse(text)
+    if str(Version.parse(text)) != text:  # it takes the digits of every script, and a line's end; others do not
+        raise ValueError(f"{text!r} is not valid SemVer string")
     return text
 
 
-SemVer = Annotated[str, AfterValidator(_semver)]
+SemVer = Annotated[str, AfterValidator(_semver), WithJsonSchema({"type": "string", "pattern": SEMVER})]
 """Semantic Versioning 2.0.0, kept as text; order it with `newer`."""
 
 

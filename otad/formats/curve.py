@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Annotated
 
 from pydantic import Field, RootModel, field_validator
 
@@ -11,18 +12,21 @@ MILLION = 10**6
 LONGEST = 10**9  # seconds, 31 years: no curve needs more, and times made from one stay within the calendar
 
 
-class Curve(RootModel[tuple[tuple[int, int], ...]]):
-    """Parts per million of the fleet over seconds: linear between the points, 0 before the first, flat after the last."""
+Seconds = Annotated[int, Field(ge=0, le=LONGEST)]
+Ppm = Annotated[int, Field(ge=0, le=MILLION)]
 
-    root: tuple[tuple[int, int], ...] = Field(min_length=1)
+
+class Curve(RootModel[tuple[tuple[Seconds, Ppm], ...]]):
+    """Points of (seconds, parts per million of the fleet): linear between them, 0 before the first, flat after the last.
+
+    From point to point seconds rise and ppm never falls.
+    """
+
+    root: tuple[tuple[Seconds, Ppm], ...] = Field(min_length=1)
 
     @field_validator("root")
     @classmethod
     def _rises(cls, points: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-        if any(not 0 <= ppm <= MILLION for _, ppm in points):
-            raise ValueError("ppm must be between 0 and 1000000")
-        if any(not 0 <= seconds <= LONGEST for seconds, _ in points):
-            raise ValueError(f"seconds must be between 0 and {LONGEST}")
         if any(b[0] <= a[0] for a, b in pairwise(points)):
             raise ValueError("seconds must rise from point to point")
         if any(b[1] < a[1] for a, b in pairwise(points)):

@@ -27,7 +27,11 @@ class Encoding(Model):
 
 
 class Encodings(Document):
-    """`targets/encodings/<product>/<version>.json`. `of` maps a payload's SHA-256 to its encodings."""
+    """`targets/encodings/<product>/<version>.json`.
+
+    release  SHA-256 of the release document
+    of       SHA-256 of a payload -> its encodings, the cheapest first
+    """
 
     schema_: Literal[1] = 1
     release: Sha256

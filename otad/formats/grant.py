@@ -22,7 +22,12 @@ class Opening(Model):
 
 
 class Grant(Model):
-    """channels: name -> Opening; back_to: older versions that the fleet may be sent back to from this one; withdrawn."""
+    """What is allowed with one release.
+
+    channels   name -> Opening
+    back_to    older versions that devices which run this one may be sent back to
+    withdrawn  no device takes it any more
+    """
 
     channels: dict[Name, Opening] = Field(default_factory=dict)
     back_to: tuple[SemVer, ...] = ()
