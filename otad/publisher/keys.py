@@ -114,12 +114,17 @@ class KeyFolder:
 
     def retire(self, name: str) -> None:
         """Put both files of `name` out of use."""
-        durable.folder(self.path / "retired")
+        durable.folder(self.retired.path)
         for suffix in (".pem", ".pub"):
             file = self.path / f"{name}{suffix}"
             if file.exists():
-                file.rename(self.path / "retired" / file.name)
+                file.rename(self.retired.path / file.name)
         durable.sync(self.path)
+
+    @property
+    def retired(self) -> KeyFolder:
+        """The keys that are out of use."""
+        return KeyFolder(self.path / "retired", self._passphrase)
 
     def locked(self, name: str) -> bool:
         """Whether the private key `name` is here and encrypted."""

@@ -2,32 +2,29 @@
 
 Rules:
  1. Sealing first: a snapshot and a timestamp over what is staged are signed in the workspace, before the outside changes.
- 2. Then files appear in the order in which they refer to each other: blobs, documents, roots, targets, releases, roll-outs,
-    snapshot, and timestamp.json last. A reader at any moment sees the old state or the new one. Killed on the way: do it again.
- 3. Nothing but timestamp.json is ever replaced, and a file that exists with other bytes stops everything: then two workspaces
-    publish to one place.
+ 2. Then files appear in the order of `sequence.py`. A reader at any moment sees the old state or the new one. Killed on the way:
+    do it again.
+ 3. While a new root takes keys of snapshot or timestamp away, the retired ones sign too, where they are still here: so there is
+    no moment at which a reader of either root is refused.
  4. `refresh` is for a timer: it signs with online keys only, and publishes nothing that was staged since the last `publish`.
 """
 
 from __future__ import annotations
 
-import filecmp
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from tuf.api.metadata import Metadata, MetaFile, Snapshot, Timestamp
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Timestamp
 
 from otad.errors import Rejected, Who
-from otad.formats.encodings import Encodings
-from otad.publisher import drafts
 from otad.publisher.encode import Progress, quiet
 from otad.publisher.lock import one_writer
 from otad.publisher.roles import RELEASES, ROLLOUTS, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
+from otad.publisher.sequence import LISTED, in_order, is_there, new_roots, place, sealed_versions
 from otad.publisher.workspace import Workspace
 
-LISTED = (TARGETS, RELEASES, ROLLOUTS)  # what a snapshot names, in publishing order
 ISSUED = "x-issued"  # in the timestamp: when it was signed; the floor of a device's clock
 NOTICE = timedelta(days=30)  # how early an offline signature that runs out is spoken of
 
@@ -46,7 +43,7 @@ def publish(ws: Workspace, out: Path, *, now: datetime, progress: Progress = qui
     with ws.writing("publish"), one_writer(out, "publish"):
         _not_behind(ws, out)
         _acceptable(ws)
-        _seal(ws, {role: ws.roles.version(role) for role in LISTED}, now)
+        _seal(ws, {role: ws.roles.version(role) for role in LISTED}, new_roots(ws, out)[:-1], now)
         return _deliver(ws, out, now, progress)
 
 
@@ -64,15 +61,8 @@ def refresh(ws: Workspace, out: Path, *, now: datetime, progress: Progress = qui
         if waiting:
             what = f"a new {waiting[0]} waits to be published"
             raise Rejected("publish-first", what, "Run `otarepo publish`", who=Who.INTEGRATOR)
-        _seal(ws, sealed, now)
+        _seal(ws, sealed, (), now)
         return _deliver(ws, out, now, progress)
-
-
-def sealed_versions(ws: Workspace) -> dict[str, int]:
-    """Role -> version in the last sealed state. Raises Rejected("publish-first") when there is none."""
-    if not ws.roles.version(SNAPSHOT):
-        raise Rejected("publish-first", f"nothing was published from {ws.path} yet", "Run `otarepo publish`", who=Who.INTEGRATOR)
-    return {name.removesuffix(".json"): meta.version for name, meta in ws.roles.snapshot().meta.items()}
 
 
 def _renew_rollouts(ws: Workspace, sealed: int, now: datetime) -> int:
@@ -85,24 +75,28 @@ def _renew_rollouts(ws: Workspace, sealed: int, now: datetime) -> int:
     return newest + 1
 
 
-def _seal(ws: Workspace, versions: dict[str, int], now: datetime) -> None:
-    """Sign the snapshot of `versions`, unless there is a good one, and a new timestamp."""
+def _seal(ws: Workspace, versions: dict[str, int], roots: Iterable[Root], now: datetime) -> None:
+    """Sign the snapshot of `versions`, unless there is a good one, and a new timestamp; so that the older `roots` do too."""
     roles = ws.roles
     if _stale(ws, ROLLOUTS, roles.targets(ROLLOUTS, versions[ROLLOUTS]).expires, now):
         versions = {**versions, ROLLOUTS: _renew_rollouts(ws, versions[ROLLOUTS], now)}
     meta = {f"{role}.json": _meta(roles.path(role, version), version) for role, version in versions.items()}
-    known = roles.version(SNAPSHOT)
-    if (
-        not known
-        or roles.snapshot().meta != meta
-        or _stale(ws, SNAPSHOT, roles.snapshot().expires, now)
-        or not roles.accepted(SNAPSHOT)
-    ):
-        roles.save(SNAPSHOT, Snapshot(expires=now, meta=meta), now=now)
+    also = {role: {keyid for root in roots for keyid in root.roles[role].keyids} for role in (SNAPSHOT, TIMESTAMP)}
+    if not _still_good(ws, meta, now):
+        roles.save(SNAPSHOT, Snapshot(expires=now, meta=meta), now=now, also=also[SNAPSHOT])
     version = roles.version(SNAPSHOT)
     issued = now.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     names = _meta(roles.path(SNAPSHOT, version), version)
-    roles.save(TIMESTAMP, Timestamp(expires=now, snapshot_meta=names, unrecognized_fields={ISSUED: issued}), now=now)
+    timestamp = Timestamp(expires=now, snapshot_meta=names, unrecognized_fields={ISSUED: issued})
+    roles.save(TIMESTAMP, timestamp, now=now, also=also[TIMESTAMP])
+
+
+def _still_good(ws: Workspace, meta: dict[str, MetaFile], now: datetime) -> bool:
+    """Whether the newest snapshot says `meta`, for a while yet, signed as it must be."""
+    roles = ws.roles
+    if not roles.version(SNAPSHOT) or not roles.accepted(SNAPSHOT):
+        return False
+    return roles.snapshot().meta == meta and not _stale(ws, SNAPSHOT, roles.snapshot().expires, now)
 
 
 def _meta(path: Path, version: int) -> MetaFile:
@@ -114,58 +108,12 @@ def _stale(ws: Workspace, role: str, expires: datetime, now: datetime) -> bool:
 
 
 def _deliver(ws: Workspace, out: Path, now: datetime, progress: Progress) -> Published:
-    files = list(in_order(ws))
-    new = [file for file in files if not _there(file, ws, out)]
+    new = [file for file in in_order(ws, out) if not is_there(file, ws, out)]
     for done, file in enumerate(new):
         progress("publishing", done, len(new))
         place(file, ws, out)
     progress("publishing", len(new), len(new))
     return Published(ws.roles.timestamp().version, len(new), tuple(_expiring(ws, now)))
-
-
-def in_order(ws: Workspace) -> Iterator[Path]:
-    """Every file of the sealed state, in the order in which they may appear."""
-    roles = ws.roles
-    sealed = sealed_versions(ws)
-    targets = [target for role in (RELEASES, ROLLOUTS) for target in roles.targets(role, sealed[role]).targets.values()]
-    yield from _blobs(ws, (ws.read(target) for target in targets if target.path.startswith("encodings/")))
-    yield from (ws.document(target) for target in targets)
-    yield from (roles.path(ROOT, version) for version in range(1, roles.version(ROOT) + 1))
-    yield from (roles.path(role, sealed[role]) for role in LISTED)
-    yield roles.path(SNAPSHOT, roles.version(SNAPSHOT))
-    yield roles.path(TIMESTAMP, 0)
-
-
-def place(file: Path, ws: Workspace, out: Path) -> None:
-    """Make one file of the workspace public."""
-    goal = out / file.relative_to(ws.path)
-    if file.parent == ws.blobs:
-        drafts.link(file, goal)
-    else:
-        drafts.copy(file, goal)
-
-
-def _blobs(ws: Workspace, documents: Iterable[bytes]) -> Iterator[Path]:
-    seen: dict[str, None] = {}
-    for document in documents:
-        for ways in Encodings.decode(document, "encodings").of.values():
-            seen.update(dict.fromkeys(way.blob for way in ways))
-    yield from (ws.blobs / blob for blob in seen)
-
-
-def _there(file: Path, ws: Workspace, out: Path) -> bool:
-    """Whether `file` is public already. Raises Rejected("publish-diverged") when something else has its name."""
-    goal = out / file.relative_to(ws.path)
-    if not goal.exists() or file.name == f"{TIMESTAMP}.json":
-        return False
-    blob = file.parent == ws.blobs  # named by its hash, and too long to compare each time
-    same = goal.stat().st_size == file.stat().st_size if blob else filecmp.cmp(file, goal, shallow=False)
-    if not same:
-        what = f"{goal} differs from {file}"
-        raise Rejected(
-            "publish-diverged", what, "Publish to a place from one workspace only; find out which is right", who=Who.INTEGRATOR
-        )
-    return True
 
 
 def _acceptable(ws: Workspace) -> None:

@@ -11,7 +11,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -66,9 +66,9 @@ class Roles:
             return self.timestamp().version if self.path(TIMESTAMP, 0).exists() else 0
         return max((int(file.name.split(".")[0]) for file in self.folder.glob(f"*.{role}.json")), default=0)
 
-    def root(self) -> Root:
-        """The newest root."""
-        return Metadata[Root].from_bytes(self._read(ROOT)).signed
+    def root(self, version: int = 0) -> Root:
+        """The newest root, or that version."""
+        return Metadata[Root].from_bytes(self._read(ROOT, version)).signed
 
     def targets(self, role: str, version: int = 0) -> Targets:
         """The newest metadata of targets, releases or rollouts, or that version."""
@@ -86,14 +86,20 @@ class Roles:
         """Whose signatures `role` needs now: key ids and threshold."""
         return self._delegator(role).get_delegated_role(role)
 
+    def signed_by(self, role: str) -> Collection[str]:
+        """Ids of the keys whose signatures the newest metadata of `role` has."""
+        metadata: Metadata[Any] = Metadata.from_bytes(self._read(role))
+        return metadata.signatures.keys()
+
     def accepted(self, role: str) -> bool:
         """Whether the newest metadata of `role` is signed as its delegator demands today (after a rotation it may not be)."""
         metadata: Metadata[Any] = Metadata.from_bytes(self._read(role))
         return bool(self._delegator(role).get_verification_result(role, metadata.signed_bytes, metadata.signatures))
 
-    def save(self, role: str, signed: Part, *, now: datetime) -> None:
+    def save(self, role: str, signed: Part, *, now: datetime, also: Collection[str] = ()) -> None:
         """Sign `signed` as the next version of `role`, good from `now` for its lifetime, and write it.
 
+        The keys `also`, retired ones too, sign where they are here, for readers that do not know the newest root yet.
         Raises OtadError("keys-missing") when fewer keys than the threshold are here.
         """
         signed.version = self.version(role) + 1
@@ -101,7 +107,7 @@ class Roles:
         metadata: Metadata[Any] = Metadata(signed)
         judges = self._judges(role, signed)
         wanted = {keyid for judge in judges for keyid in judge.get_delegated_role(role).keyids}
-        for signer in self.keys.signers(wanted):
+        for signer in (*self.keys.signers(wanted.union(also)), *self.keys.retired.signers(also)):
             metadata.sign(signer, append=True)
         for judge in judges:
             result = judge.get_verification_result(role, metadata.signed_bytes, metadata.signatures)

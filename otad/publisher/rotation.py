@@ -5,6 +5,7 @@ Rules:
     keys it has now: what is staged is always acceptable as a whole.
  2. The replaced key is retired last; a kill before that leaves a key that no longer counts.
  3. A new root takes the old root's signatures too, so devices follow it without a visit.
+ 4. Who signed until now signs once more beside the successor, so that a device is never between the two.
 """
 
 from __future__ import annotations
@@ -68,4 +69,4 @@ def _change(ws: Workspace, role: str, new: Key, old: str | None, now: datetime) 
     delegator.add_key(new, role)
     ws.roles.save(TARGETS if role in DELEGATED else ROOT, delegator, now=now)
     if role in (TARGETS, *DELEGATED):
-        ws.roles.save(role, ws.roles.targets(role), now=now)
+        ws.roles.save(role, ws.roles.targets(role), now=now, also=ws.roles.signed_by(role))

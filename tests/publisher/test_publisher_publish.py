@@ -18,7 +18,6 @@ from otad.errors import OtadError, Rejected, RetryLater
 from otad.formats.campaign import Rollouts
 from otad.formats.encodings import Encodings
 from otad.formats.release import Release
-from otad.publisher import publish as publishing
 from otad.publisher import release, rollout, rotation
 from otad.publisher.lock import one_writer
 from otad.publisher.publish import publish, refresh
@@ -134,31 +133,6 @@ def test_offline_signatures_that_run_out_are_spoken_of(ws: Workspace, published:
     assert publish(ws, published, now=late).expiring == (("releases", NOW + timedelta(days=183)),)
     rotation.renew(ws, "releases", now=late)
     assert publish(ws, published, now=late).expiring == ()
-
-
-def test_a_reader_is_served_after_every_single_file(ws: Workspace, published: Path, tmp_path: Path) -> None:
-    anchor = ws.anchor.read_bytes()
-    (tmp_path / "anchor.json").write_bytes(anchor)
-    old = tmp_path / "old"
-    shutil.copytree(published, old)
-    rolled_out(ws, "1.1.0")
-    rotation.rotate(ws, "root", now=NOW)
-    publish(ws, published, now=NOW)
-    files = [
-        file for file in publishing.in_order(ws) if not (old / file.relative_to(ws.path)).exists() or file.stem == "timestamp"
-    ]
-    kinds = [file.parent.name if file.parent.name in ("blobs", "metadata") else "targets" for file in files]
-    assert kinds == sorted(kinds, key=["blobs", "targets", "metadata"].index)
-    assert [file.name.split(".")[-2] for file in files if file.parent.name == "metadata"] == [
-        "root", "releases", "rollouts", "snapshot", "timestamp",
-    ]  # fmt: skip
-    for number, file in enumerate([None, *files]):
-        if file:
-            publishing.place(file, ws, old)
-        reader = Reader(old, tmp_path / "anchor.json", tmp_path / f"device{number}")
-        new = file == files[-1]
-        assert campaigns(reader) == (["1.0.0-1", "1.1.0-1"] if new else ["1.0.0-1"])
-        assert (reader.target("releases/camera/1.1.0.json") is not None) is new
 
 
 @pytest.mark.parametrize("at", range(6))
