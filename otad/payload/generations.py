@@ -14,11 +14,11 @@ import errno
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from otad import durable
 from otad.bootenv import Slot
@@ -113,20 +113,27 @@ class Generations:
 
     def collect(self) -> None:
         """Drop what rule 5 does not keep. What cannot be read or deleted is logged, and tried again the next time."""
-        roots = [found for found in (self.current(), *map(self.at, Slot)) if found]
-        kept = {root.number for root in roots} | {root.previous for root in roots}
         try:
-            numbers = self._numbers()
-        except OSError as error:
-            log.warning("no generation was deleted: %s cannot be read: %s", self._all, error)
+            unneeded = set(self._numbers()) - self._needed()
+        except (OSError, ValueError) as error:
+            log.warning("no generation was deleted, because not all can be read: %s", error)
             return
-        for number in sorted(set(numbers) - kept):
+        for number in sorted(unneeded):
             folder = self._all / str(number)
             try:
                 (folder / FILE).unlink(missing_ok=True)  # first, so that a half deleted one is unknown
                 shutil.rmtree(folder)
             except OSError as error:
                 log.warning("generation %d was not deleted: %s", number, error)
+
+    def _needed(self) -> set[int | None]:
+        """What rule 5 keeps. Raises OSError or ValueError when a pointer, or what it points at, cannot be read: nobody knows."""
+        needed: set[int | None] = set()
+        for link in (self._current, *(self._slots / slot.value for slot in Slot)):
+            with suppress(FileNotFoundError):  # no pointer, or one to nothing
+                number = int(link.readlink().name)
+                needed |= {number, self._load(number).generation.previous}
+        return needed
 
     def _numbers(self) -> list[int]:
         if not self._all.is_dir():
@@ -145,15 +152,17 @@ class Generations:
         return stored.attempt if stored else None
 
     def _read(self, number: int) -> Stored | None:
-        file = self._all / str(number) / FILE
         try:
-            stored = Stored.model_validate_json(file.read_bytes())
+            stored = self._load(number)
         except FileNotFoundError:
             return None
-        except (OSError, ValidationError) as error:
-            log.warning("generation %d is unknown: %s cannot be read: %s", number, file, error)
+        except (OSError, ValueError) as error:
+            log.warning("generation %d is unknown: %s cannot be read: %s", number, self._all / str(number) / FILE, error)
             return None
         return stored if stored.generation.number == number else None
+
+    def _load(self, number: int) -> Stored:
+        return Stored.model_validate_json((self._all / str(number) / FILE).read_bytes())
 
     def _write(self, stored: Stored) -> None:
         folder = self._all / str(stored.generation.number)

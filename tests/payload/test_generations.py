@@ -179,6 +179,24 @@ def test_a_folder_that_cannot_be_listed_is_logged_and_collected_the_next_time(
     assert [entry.name for entry in (tmp_path / "data" / "generations").iterdir()] == [str(kept)]
 
 
+@pytest.mark.parametrize("method", ["readlink", "read_bytes"])
+def test_a_pointer_that_cannot_be_read_still_points(
+    generations: Generations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    """Bad blocks: what the slot needs is not known, so all of it may be needed."""
+    lost, kept = full(generations, "one"), full(generations, "two")
+
+    def fails(path: Path) -> Path:
+        raise OSError(5, "Input/output error", str(path))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, method, fails)
+        generations.collect()
+    assert "Input/output error" in caplog.text
+    assert generations.number(lost)
+    assert generations.at(Slot.A) == generations.number(kept)
+
+
 def test_a_read_only_or_full_data_partition_is_said_so(generations: Generations, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("not a folder")
     with pytest.raises(RetryLater) as refused:
