@@ -146,7 +146,8 @@ class Counter:
     def slots(self) -> dict[str, Any]:
         """Both slots and the environment's problems. Raises OtadError when the environment cannot be read."""
         status = self.ports.boot.status()
-        held = {slot: self.ports.generations.at(slot) for slot in Slot}
+        running = self.monitor.running()  # a factory image has no generation, and says itself what it is
+        held = {slot: running if slot is running.slot else self.ports.generations.at(slot) for slot in Slot}
         devices = {Slot.A: self.settings.slots.a, Slot.B: self.settings.slots.b}
         return {
             "slots": {

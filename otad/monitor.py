@@ -29,7 +29,7 @@ class Monitor:
     def __init__(self, journal: Journal, running: Callable[[], Running], beat: Callable[[], None]) -> None:
         """`beat` is called whenever something moves: bytes, or a check."""
         self._journal = journal
-        self._running = running
+        self.running = running
         self._beat = beat
         self._progress: Progress | None = None
         self._findings: dict[str, Finding] = {}
@@ -57,7 +57,7 @@ class Monitor:
 
     def status(self) -> dict[str, Any]:
         """The status document."""
-        now = self._running()
+        now = self.running()
         facts = status.Facts(
             version=now.version,
             slot=now.slot.value if now.slot else None,

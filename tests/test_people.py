@@ -347,6 +347,7 @@ class TestWords:
             await tell(board, "retry", exit_=Exit.NOTHING, says="no failure")
             await tell(board, "config", says="[repository]")
             await tell(board, "slots", says="fallback")
+            await tell(board, "slots", says="1.0.0")  # the image's own word: no otad installed it
             await tell(board, "health")
             await board.cut()
             await tell(board, "pause", exit_=Exit.UNREACHABLE, says="systemctl")
