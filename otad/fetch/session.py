@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from otad.config import Repository
-from otad.errors import OtadError, RetryLater, Who
+from otad.errors import ConfigError, RetryLater, Who
 
 NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME (OpenSSL, include/openssl/x509_vfy.h); Python's ssl has no name for it."""
@@ -33,7 +33,7 @@ def open_session(repository: Repository, *, dates: bool, timeout: float, agent: 
         agent: the User-Agent.
 
     Raises:
-        RetryLater: "ca-unusable", the CA file cannot be read or holds no certificate.
+        ConfigError: "ca-unusable", the CA file cannot be read or holds no certificate.
     """
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(_on_redirect)
@@ -64,11 +64,11 @@ def tls_context(repository: Repository, *, dates: bool) -> ssl.SSLContext:
     return context
 
 
-def _unusable(repository: Repository, error: OSError) -> OtadError:
-    return RetryLater(
+def _unusable(repository: Repository, error: OSError) -> ConfigError:
+    return ConfigError(
         "ca-unusable",
         f"cannot use {repository.ca} to check the server of {repository.url}: {error.strerror or error}",
-        "Set repository.ca to a readable PEM file of certificates, or remove it to use the system's",
+        "Let `ca` of this server name a readable PEM file of certificates, or remove it to use the system's",
         who=Who.FIELD,
         evidence={"ca": str(repository.ca)},
     )

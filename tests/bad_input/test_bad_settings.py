@@ -73,7 +73,7 @@ async def test_no_authority_file(bench, mirror, tmp_path):
     """The device could not tell its server from another."""
     async with mirror.served() as repository, bench.board(repository) as board:
         board.configure("bad", f'[repository]\nca = "{tmp_path / "absent.pem"}"\n')
-        await cannot_live(board, 1, "absent.pem", "repository.ca")
+        await cannot_live(board, 78, "absent.pem", "127.0.0.1", "`ca`")
         assert mirror.asked == []
         (board.folder / "conf.d" / "bad.toml").unlink()
         await goes_on(board)

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from otad.config import Repository
-from otad.errors import RetryLater
+from otad.errors import OtadError
 from otad.fetch import faults
 from otad.fetch.session import NO_CHECK_TIME, open_session, tls_context
 from tests.support import certs, nginx
@@ -27,7 +27,7 @@ async def get(repository: Repository, *, dates: bool = True, path: str = "hello"
 
 
 async def code_of(repository: Repository, *, dates: bool = True) -> str:
-    with pytest.raises(RetryLater) as caught:
+    with pytest.raises(OtadError) as caught:
         await get(repository, dates=dates)
     return caught.value.cause.code
 
