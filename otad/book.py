@@ -140,6 +140,7 @@ class TransitionBook:
             running=running.version,
             booted=running.slot.value if running.slot else "",
             cause=cause,
+            evidence=step.evidence,
             durations={"state": round(time.monotonic() - self._began, 3)},
             bytes={before.state.value: step.moved} if step.moved else {},
         )

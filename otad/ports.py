@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -153,8 +153,8 @@ class Witness(Protocol):
     async def say(self, seconds: float) -> None:
         """Send what is owed to the fleet, for at most `seconds`."""
 
-    async def collect(self, attempt: Attempt | None, cause: Cause | None, *, this_boot: bool) -> Cause | None:
-        """Keep the failed boot's logs; the cause with the evidence that is worth reporting."""
+    async def collect(self, attempt: Attempt | None, cause: Cause | None, *, this_boot: bool) -> Mapping[str, str]:
+        """Keep the failed boot's logs; what of them is worth reporting, as short named facts."""
 
 
 @dataclass(frozen=True)

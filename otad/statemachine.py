@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from otad.bootenv import Slot
@@ -206,6 +206,7 @@ class Step:
     attempt      as it now stands
     retry_after  seconds after which to look again, if somebody named them
     moved        bytes that were fetched, or written into place
+    evidence     short named facts beyond the cause's own, for the report
     """
 
     outcome: Outcome
@@ -213,6 +214,7 @@ class Step:
     attempt: Attempt | None = None
     retry_after: float | None = None
     moved: int = 0
+    evidence: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def failed(cls, error: OtadError, outcome: Outcome = Outcome.FAILED) -> Step:

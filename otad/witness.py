@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Mapping
 
 from otad.errors import Cause
 from otad.evidence import Collector
@@ -26,9 +26,9 @@ class ReportingWitness:
         if self._reporter and not await self._reporter.flush(seconds):
             log.info("the fleet could not be told everything in %g s; it is told later", seconds)
 
-    async def collect(self, attempt: Attempt | None, cause: Cause | None, *, this_boot: bool) -> Cause | None:
-        """Keep the logs of the failed boot (this one, or the one before it) and add the end of them to the cause."""
+    async def collect(self, attempt: Attempt | None, cause: Cause | None, *, this_boot: bool) -> Mapping[str, str]:
+        """Keep the logs of the failed boot (this one, or the one before it); the end of them, and where all of it is."""
         found = await self._evidence.collect(attempt.id if attempt else "none", cause, this_boot=this_boot)
         if not this_boot and (reset := caused_this_boot()) is not None:
             found["watchdog"] = "the hardware watchdog reset the board" if reset else "the hardware watchdog did not act"
-        return replace(cause, evidence={**found, **cause.evidence}) if cause else None
+        return found

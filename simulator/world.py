@@ -358,10 +358,10 @@ class Evidence:
     async def say(self, seconds: float) -> None:
         """Nobody listens."""
 
-    async def collect(self, attempt: Attempt | None, cause: Cause | None, *, this_boot: bool) -> Cause | None:
-        """The cause as it is."""
-        del attempt, this_boot
-        return cause
+    async def collect(self, attempt: Attempt | None, cause: Cause | None, *, this_boot: bool) -> Mapping[str, str]:
+        """Nothing is kept."""
+        del attempt, cause, this_boot
+        return {}
 
 
 def ports(world: World, found: BootStatus) -> Ports:

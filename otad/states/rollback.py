@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from otad.bootenv import Slot
-from otad.errors import BootEnvironmentError, Cause, OtadError
+from otad.errors import BootEnvironmentError, OtadError
 from otad.ports import Ports
 from otad.statemachine import Outcome, Record, Step
 
@@ -15,14 +15,14 @@ async def run(record: Record, ports: Ports) -> Step:
         status = ports.boot.status()
         if status.booted is goal:
             return await _settle(record, goal, ports)
-        cause = await ports.witness.collect(record.attempt, record.cause, this_boot=True)
+        found = await ports.witness.collect(record.attempt, record.cause, this_boot=True)
         _select(goal, ports, counted=status.trial)
         await ports.host.stop()
         await ports.host.sync()
         await ports.host.reboot()
     except OtadError as error:
         return Step.failed(error)
-    return Step(Outcome.BOOT, cause)
+    return Step(Outcome.BOOT, record.cause, evidence=found)
 
 
 def _select(goal: Slot, ports: Ports, *, counted: bool) -> None:
@@ -44,6 +44,6 @@ async def _settle(record: Record, goal: Slot, ports: Ports) -> Step:
             await ports.host.stop()
             ports.generations.activate(there.number if there else None)
         await ports.host.start()
-    cause: Cause | None = await ports.witness.collect(record.attempt, record.cause, this_boot=False)
+    found = await ports.witness.collect(record.attempt, record.cause, this_boot=False)
     ports.generations.collect()
-    return Step(Outcome.DONE, cause)
+    return Step(Outcome.DONE, record.cause, evidence=found)
