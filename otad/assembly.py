@@ -83,11 +83,9 @@ class Assembly:
             await self.reporter.run()
 
     async def rest(self, seconds: float) -> None:
-        """Before the process ends: tell what can be told, and be woken for a check that is sooner than otad.timer."""
+        """Before the process ends: tell what can be told, and be woken for the next check."""
         await self.ports.witness.say(seconds)
-        check, left = self.config.check, self.orders.left()
-        if left < check.interval * (1 - check.jitter) - seconds:
-            await self.host.wake(left)
+        await self.host.wake(self.orders.left())
 
     def words(self, record: Record) -> str:
         """One line for `systemctl status`."""

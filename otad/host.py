@@ -16,6 +16,7 @@ from otad.errors import OtadError
 
 REBOOT_SECONDS = 120.0
 FORCE_SECONDS = 30.0
+WAKE = "otad-check"  # there is one next check, so one timer
 log = logging.getLogger(__name__)
 
 
@@ -54,11 +55,12 @@ class SystemdHost:
         raise OtadError("reboot-failed", f"the device cannot be rebooted: {words}", "Reboot it by hand: `systemctl reboot`")
 
     async def wake(self, seconds: float) -> None:
-        """Have otad started again in `seconds`, by a transient timer: otad.timer comes too, but later."""
-        after = f"--on-active={max(int(seconds), 1)}s"
-        status, words = await _run(("systemd-run", "--collect", "--quiet", after, "systemctl", "start", "otad"), FORCE_SECONDS)
+        """Have otad started again in `seconds`, by a transient timer, in place of the one that was set before."""
+        await self._systemctl("stop", f"{WAKE}.timer", seconds=FORCE_SECONDS)
+        timer = ("systemd-run", "--collect", "--quiet", f"--unit={WAKE}", f"--on-active={max(int(seconds), 1)}s")
+        status, words = await _run((*timer, "systemctl", "start", "otad"), FORCE_SECONDS)
         if status != 0:
-            log.warning("no timer could be set for the next check: %s; otad.timer brings it later", words)
+            log.warning("no timer could be set for the next check: %s; otad.timer looks every 4 hours", words)
 
     async def _systemctl(self, *arguments: str, seconds: float) -> tuple[int, str]:
         return await _run((*self._settings.systemctl, *arguments), seconds)

@@ -21,7 +21,7 @@ from otad.probation import Probation
 from otad.schedule import due, following
 from otad.statemachine import Attempt, Kind, Outcome, Record, State, Step
 
-STAY = 900.0  # seconds: a check that is due sooner is waited for, a later one is left to otad.timer
+STAY = 900.0  # seconds: a check that is due sooner is waited for, a later one is left to a timer
 RETRY = 60.0  # seconds before a failed check or download is tried again; doubles up to the check interval
 LAST, NEXT, FAILURES = "last_check", "next_check", "check_failures"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +28,17 @@ async def test_it_is_over_only_when_everything_is_flushed(monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "sync", lambda: calls.append("sync"))
     await SystemdHost(Reboot()).sync()
     assert calls == ["sync"]
+
+
+async def test_there_is_one_timer_for_the_next_check(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each otad that ends sets one: they must not add up."""
+    for tool in ("systemctl", "systemd-run"):
+        stub = tmp_path / tool
+        stub.write_text(f'#!/bin/sh\necho "{tool} $*" >> {tmp_path}/said\n')
+        stub.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    await SystemdHost(Reboot()).wake(7200.5)
+    assert (tmp_path / "said").read_text().splitlines() == [
+        "systemctl stop otad-check.timer",
+        "systemd-run --collect --quiet --unit=otad-check --on-active=7200s systemctl start otad",
+    ]

@@ -63,7 +63,7 @@ async def test_a_server_that_asks_to_come_back_later(bench, mirror, place):
         await refused(board, "server-busy", "503", "7200 s")
         assert len([path for path in mirror.asked if path.startswith(place)]) == 1
         await board.settled()  # two hours are left to the timer
-        assert "systemd-run --collect --quiet --on-active=7" in (board.folder / "run" / "units").read_text()
+        assert "--unit=otad-check --on-active=7" in (board.folder / "run" / "units").read_text()
         mirror.heal()
         await goes_on(board)
 
