@@ -78,6 +78,7 @@ class Paths(Section):
     cmdline       the kernel's command line, for otad.slot= and root=
     mounts        what is mounted; a slot that is, is not written
     boot_id       the kernel's id of this boot
+    deadline      what the unit otad-deadline goes by (OTAD_DEADLINE, OTAD_FW_ENV)
     """
 
     data: Path = Path("/data/otad")
@@ -88,6 +89,7 @@ class Paths(Section):
     cmdline: Path = Path("/proc/cmdline")
     mounts: Path = Path("/proc/self/mountinfo")
     boot_id: Path = Path("/proc/sys/kernel/random/boot_id")
+    deadline: Path = Path("/etc/otad/deadline")
 
 
 class Slots(Section):
@@ -132,7 +134,7 @@ class Swupdate(Section):
 class Check(Section):
     """How often to look.
 
-    interval  seconds from one check to the next; as OnUnitInactiveSec= of otad.timer
+    interval  seconds from one check to the next
     jitter    spreads a fleet: each wait is interval +- jitter * interval
     """
 
@@ -220,7 +222,7 @@ class Health(Section):
 
     soak        seconds through which every check must hold after it first passed
     interval    seconds between two rounds within the soak and in probation
-    deadline    seconds after boot at which otad-deadline reboots an unproven trial
+    deadline    seconds after boot by which a release is proved or given up; better left to OTAD_DEADLINE in /etc/otad/deadline
     repository  whether "can still reach the repository" is checked by default
     probation   seconds after COMMIT during which failing checks undo the release; 0: none
     checks      the site's own checks

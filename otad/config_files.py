@@ -2,8 +2,9 @@
 
 Rules:
  1. The later file wins, key by key.
- 2. An error names the file and the key.
- 3. Reading changes nothing.
+ 2. An error names the key, and the file that it stands in; for a whole table, every file that has a part in it.
+ 3. What otad-deadline goes by is read too: it must be what otad counts with.
+ 4. Reading changes nothing.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from otad.config import Config, Needs, Paths
+from otad import deadline
+from otad.config import Config, Needs, Section
 from otad.errors import ConfigError, Who
 
 if sys.version_info >= (3, 11):
@@ -26,6 +28,7 @@ else:
     import tomli as tomllib
 
 DEFAULT = Path("/etc/otad/otad.toml")
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 def load(path: Path = DEFAULT) -> Config:
@@ -34,12 +37,34 @@ def load(path: Path = DEFAULT) -> Config:
     origin: dict[tuple[str, ...], Path] = {}
     for file in [path, *_drop_ins(path.parent)]:
         _merge(merged, _read(file), origin, file)
-    for file in _drop_ins(Path(merged.get("paths", {}).get("data", Paths().data))):
+    for file in _drop_ins(_parse(Needs, merged, origin, path).paths.data):
         _merge(merged, _read(file), origin, file)
+    at = _parse(Needs, merged, origin, path).paths.deadline
+    unit = deadline.read(at)
+    if unit != deadline.Deadline() and "deadline" not in merged.get("health", {}):
+        _merge(merged, {"health": {"deadline": unit.seconds}}, origin, at)
+    config = _parse(Config, merged, origin, path)
+    _agree(config, unit, at)
+    return config
+
+
+def _parse(model: type[SectionT], merged: dict[str, Any], origin: dict[tuple[str, ...], Path], path: Path) -> SectionT:
+    """`merged` as Config, or the tables of it that are in Needs. Raises ConfigError."""
     try:
-        return Config.model_validate(merged)
+        return model.model_validate({name: merged[name] for name in merged if model is Config or name in model.model_fields})
     except ValidationError as error:
         raise _explain(error, origin, path) from error
+
+
+def _agree(config: Config, unit: deadline.Deadline, at: Path) -> None:
+    """The unit must not reboot a trial that is still being examined, nor look for it elsewhere. Raises ConfigError."""
+    seconds, fw_env = config.health.deadline, config.boot.fw_env
+    if seconds > unit.seconds:
+        what = f"health.deadline is {seconds:g} s, but otad-deadline reboots a trial {unit.seconds} s after boot ({at})"
+        raise ConfigError("deadline-differs", what, f"Write OTAD_DEADLINE={seconds:.0f} into {at}, and leave health.deadline out")
+    if fw_env != unit.fw_env:
+        what = f"boot.fw_env is {fw_env}, but otad-deadline reads {unit.fw_env} ({at})"
+        raise ConfigError("deadline-differs", what, f"Write OTAD_FW_ENV={fw_env} into {at}")
 
 
 def salvage(path: Path = DEFAULT) -> Needs:
@@ -99,24 +124,28 @@ def _merge(
     """Lay `new` over `into`, table by table, and note in `origin` which file each key came from."""
     for key, value in new.items():
         place = (*at, key)
-        origin[place] = file
-        if isinstance(value, dict):
-            below = into.setdefault(key, {})
-            if isinstance(below, dict):
-                _merge(below, value, origin, file, place)
-                continue
-        into[key] = value
+        if isinstance(value, dict) and isinstance(below := into.setdefault(key, {}), dict):
+            _merge(below, value, origin, file, place)
+        else:
+            into[key] = value
+        if not isinstance(value, dict) or not value:
+            origin[place] = file
 
 
 def _explain(error: ValidationError, origin: dict[tuple[str, ...], Path], path: Path) -> ConfigError:
     first = error.errors()[0]
     where = tuple(str(part) for part in first["loc"])
-    file = next((origin[where[:n]] for n in range(len(where), 0, -1) if where[:n] in origin), path)
-    key = ".".join(where) or "the file"
+    files = next(filter(None, (_files(origin, where[:n]) for n in range(len(where), -1, -1))), [path])
+    key = f"{'.'.join(where)}: " if where else ""
     said = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
     return ConfigError(
         "config-invalid",
-        f"{file}: {key}: {said}",
+        f"{' and '.join(map(str, files))}: {key}{said}",
         "Correct it and start otad again; `man otad.toml` lists the keys",
         who=Who.FIELD,
     )
+
+
+def _files(origin: dict[tuple[str, ...], Path], where: tuple[str, ...]) -> list[Path]:
+    """Which files set this key, or a key below it."""
+    return list(dict.fromkeys(file for place, file in origin.items() if place[: len(where)] == where))

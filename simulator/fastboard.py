@@ -32,7 +32,7 @@ from otad.orders import NEXT
 from simulator import processes, system
 from simulator.bootloader import RESETS, Stop, power_on
 from simulator.envfile import EnvFile
-from simulator.settings import HARDWARE, TOOLS, Repository, otad_toml
+from simulator.settings import HARDWARE, TOOLS, Repository, deadline, otad_toml
 from simulator.system import Kernel
 
 STARTS = 6  # of otad in one boot; systemd never gives up (StartLimitIntervalSec=0), a test has to
@@ -81,6 +81,7 @@ class FastBoard:
         EnvFile.create(folder)
         (folder / "hwrevision").write_text(f"{HARDWARE}\n")
         (folder / "otad.toml").write_text(otad_toml(folder, repository))
+        (folder / "deadline").write_text(deadline(folder))
         return board
 
     async def __aenter__(self) -> Self:

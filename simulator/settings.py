@@ -30,10 +30,14 @@ class Repository:
     ca: Path | None = None
 
 
+def deadline(folder: Path) -> str:
+    """What otad-deadline of the board goes by. It is counted from a boot that was this machine's."""
+    return f"OTAD_DEADLINE={time.clock_gettime(time.CLOCK_BOOTTIME) + 3600:.0f}\nOTAD_FW_ENV={folder}/fw_env.config\n"
+
+
 def otad_toml(folder: Path, repository: Repository) -> str:
     """The settings of the board in `folder`."""
     ca = f'ca = "{repository.ca}"' if repository.ca else ""
-    deadline = time.clock_gettime(time.CLOCK_BOOTTIME) + 3600  # counted from a boot that was this machine's
     group = grp.getgrgid(os.getgid()).gr_name
     return f"""\
 [repository]
@@ -54,6 +58,7 @@ release = "{folder}/run/release.json"
 cmdline = "{folder}/cmdline"
 mounts = "{folder}/mountinfo"
 boot_id = "{folder}/boot_id"
+deadline = "{folder}/deadline"
 
 [slots]
 a = "{folder}/slot-a"
@@ -79,7 +84,6 @@ backoff = 0.1
 systemctl = ["{TOOLS}/systemctl"]
 
 [health]
-deadline = {deadline:.0f}
 soak = 0.2
 interval = 0.1
 

@@ -60,6 +60,62 @@ def test_a_mistake_names_file_and_key(file, added, words):
     assert raised.value.cause.remedy
 
 
+def test_a_mistake_of_a_whole_table_names_every_file_that_has_a_part_in_it(file):
+    for name, text in (("10-soak", "soak = 599"), ("20-other", "interval = 5")):
+        (file.parent / "conf.d" / f"{name}.toml").write_text(f"[health]\n{text}\n")
+    (file.parent / "conf.d" / "30-check.toml").write_text("[check]\ninterval = 5\n")
+    with pytest.raises(ConfigError) as raised:
+        load(file)
+    what = raised.value.cause.what
+    assert ["10-soak" in what, "20-other" in what, "30-check" in what, "otad.toml" in what] == [True, True, False, False]
+    (file.parent / "conf.d" / "10-soak.toml").write_text('[report]\nurl = "http://x"\n')
+    with pytest.raises(ConfigError, match=r"10-soak.toml.*: report.url must be https"):
+        load(file)
+
+
+@pytest.mark.parametrize("table", ["paths = 3\n", "health = 3\n"])
+def test_a_table_that_is_none_is_a_mistake(file, table):
+    file.write_text(f"{table}{GOOD}")
+    with pytest.raises(ConfigError, match=table.partition(" ")[0]):
+        load(file)
+
+
+@pytest.fixture
+def unit(file, tmp_path):
+    """What otad-deadline goes by."""
+    file.write_text(file.read_text() + f'deadline = "{tmp_path}/deadline"\n')
+    return tmp_path / "deadline"
+
+
+def test_the_deadline_is_the_one_that_otad_deadline_goes_by(file, unit):
+    assert load(file).health.deadline == 600
+    unit.write_text("# in seconds\nOTAD_DEADLINE='900'\n")
+    assert load(file).health.deadline == 900
+    drop_in = file.parent / "conf.d" / "soak.toml"
+    drop_in.write_text("[health]\nsoak = 841\n")
+    with pytest.raises(ConfigError, match=f"{drop_in} and {unit}: health: soak"):
+        load(file)
+    drop_in.write_text("[health]\ndeadline = 800\n")  # gives up before it would be rebooted
+    assert load(file).health.deadline == 800
+
+
+@pytest.mark.parametrize(
+    ("said", "toml", "words"),
+    [
+        ("", "[health]\ndeadline = 900\n", "health.deadline is 900 s, but otad-deadline reboots a trial 600 s after boot"),
+        ("OTAD_FW_ENV=/x\n", "", "boot.fw_env is /etc/fw_env.config, but otad-deadline reads /x"),
+        ("OTAD_DEADLINE=soon\n", "", "OTAD_DEADLINE is 'soon', not seconds"),
+    ],
+)
+def test_what_otad_deadline_goes_by_must_agree(file, unit, said, toml, words):
+    unit.write_text(said)
+    (file.parent / "conf.d" / "10.toml").write_text(toml)
+    with pytest.raises(ConfigError) as raised:
+        load(file)
+    assert words in raised.value.cause.what
+    assert str(unit) in raised.value.cause.what
+
+
 @pytest.mark.parametrize("url", ["http://updates.example.com", "http://127.0.0.1:8000", "ftp://x"])
 def test_plain_http_is_refused(file, url):
     file.write_text(GOOD.replace("https://updates.example.com", url))
