@@ -67,11 +67,11 @@ class FastBoard:
 
     @classmethod
     def create(cls, folder: Path, factory: Path, repository: Repository) -> FastBoard:
-        """A new board with the image `factory` in slot A and nothing in slot B, as it leaves the factory.
+        """A new board with the image `factory` in slot A and nothing in slot B, as it leaves the factory. `folder` may be there.
 
         A short `folder`, please: SWUpdate's socket lies 28 bytes below it, and a socket's path has 107.
         """
-        for made in (folder, folder / "data" / "otad", folder / "data" / "updates"):
+        for made in (folder / "data" / "otad", folder / "data" / "updates"):
             made.mkdir(parents=True)
         board = cls(folder)
         shutil.copyfile(factory, board.slots[Slot.A])
@@ -108,8 +108,9 @@ class FastBoard:
         return booted
 
     async def wake(self) -> None:
-        """Start otad in this boot, as its socket or its timer does; nothing while it runs, or in recovery."""
-        if isinstance(self.slot, Slot) and self._process is None:
+        """Start otad in this boot, as its socket or its timer does; nothing while it runs, on a reboot, or in recovery."""
+        if isinstance(self.slot, Slot) and (self._life is None or self._life.done()):
+            self.look()
             await self._start()
             self._life = asyncio.create_task(self._live())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,26 @@ class TestPower:
             await board.settled()
             assert (board.folder / "boot_id").read_text() == before
             assert board.boots == [A]
+
+    async def test_who_wakes_it_on_a_reboot_starts_nothing_beside(self, board: FastBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+        reboots, goes_on, firmware = asyncio.Event(), threading.Event(), FastBoard._firmware
+        loop = asyncio.get_running_loop()
+        playing(board, 'echo >> "$OTAD_BOARD/starts"; test $(wc -l < "$OTAD_BOARD/starts") -gt 1 || exec systemctl reboot')
+
+        def slow(self: FastBoard) -> Slot | Stop:
+            if self.boots:
+                loop.call_soon_threadsafe(reboots.set)
+                goes_on.wait()
+            return firmware(self)
+
+        monkeypatch.setattr(FastBoard, "_firmware", slow)
+        async with board:
+            await board.power_on()
+            await reboots.wait()
+            await board.wake()
+            goes_on.set()
+            await board.settled()
+            assert (board.folder / "starts").read_text().count("\n") == 2
 
     async def test_a_cut_leaves_no_process_in_any_session(self, board: FastBoard) -> None:
         os.mkfifo(board.folder / "hangs")
