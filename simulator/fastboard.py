@@ -7,7 +7,7 @@ Rules:
  4. It writes into its own folder only: SWUpdate runs confined (`confine`), systemd's tools are those of `bin/`.
     A tool in the board's own `bin/` comes before either: so a broken one is tried.
 
-What it cannot show needs a kernel: a page cache lost by a cut, a watchdog, mounts. That is the QEMU board's work.
+What it cannot show needs a kernel: a watchdog, mounts. That is the QEMU board's work; what a page cache loses, `torture`'s.
 """
 
 from __future__ import annotations

@@ -115,7 +115,9 @@ class TestPower:
             assert (board.folder / "boot_id").read_text() == before
             assert board.boots == [A]
 
-    async def test_who_wakes_it_on_a_reboot_starts_nothing_beside(self, board: FastBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_who_wakes_it_on_a_reboot_starts_nothing_beside(
+        self, board: FastBoard, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         reboots, goes_on, firmware = asyncio.Event(), threading.Event(), FastBoard._firmware
         loop = asyncio.get_running_loop()
         playing(board, 'echo >> "$OTAD_BOARD/starts"; test $(wc -l < "$OTAD_BOARD/starts") -gt 1 || exec systemctl reboot')
