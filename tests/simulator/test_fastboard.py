@@ -17,7 +17,7 @@ from otad.slots import Slots
 from simulator import processes
 from simulator.bootloader import Stop
 from simulator.envfile import EnvFile
-from simulator.fastboard import BoardError, FastBoard
+from simulator.fastboard import STARTS, BoardError, FastBoard
 from simulator.settings import Repository
 from simulator.system import HEALTH, Kernel, System, kernel, read
 
@@ -188,7 +188,7 @@ class TestBoots:
         playing(board, "echo no journal today >&2; exit 3")
         async with board:
             await board.power_on()
-            with pytest.raises(BoardError, match=r"(?s)failed 3 times.*no journal today"):
+            with pytest.raises(BoardError, match=rf"(?s)failed {STARTS} times.*no journal today"):
                 await board.settled()
 
     async def test_what_nobody_waited_for_is_still_said(self, board: FastBoard) -> None:
@@ -196,7 +196,7 @@ class TestBoots:
         await board.power_on()
         assert board._life
         await asyncio.wait({board._life})
-        with pytest.raises(BoardError, match="failed 3 times"):
+        with pytest.raises(BoardError, match=f"failed {STARTS} times"):
             await board.__aexit__(None, None, None)
 
     async def test_an_otad_that_never_sleeps_is_an_error(self, board: FastBoard) -> None:
