@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otad.bootenv import Slot
+from otad.bootenv import BootStatus, Slot
 from otad.errors import BootEnvironmentError, OtadError
 from otad.ports import Ports
 from otad.statemachine import Outcome, Record, Step
@@ -14,7 +14,7 @@ async def run(record: Record, ports: Ports) -> Step:
     try:
         status = ports.boot.status()
         if status.booted is goal:
-            return await _settle(record, goal, ports)
+            return await _settle(record, goal, status, ports)
         found = await ports.witness.collect(record.attempt, record.cause, this_boot=True)
         _select(goal, ports, counted=status.trial)
         await ports.host.stop()
@@ -34,10 +34,11 @@ def _select(goal: Slot, ports: Ports, *, counted: bool) -> None:
             raise
 
 
-async def _settle(record: Record, goal: Slot, ports: Ports) -> Step:
+async def _settle(record: Record, goal: Slot, status: BootStatus, ports: Ports) -> Step:
     """The goal runs: disarm, run its own applications, keep the evidence, and say why it came back."""
     try:
-        ports.boot.rollback(goal)
+        if status.trial or status.failed or status.selected is not goal:  # else it would only cost the goal its fallback
+            ports.boot.rollback(goal)
     finally:  # the applications run again, whatever the environment says
         if record.attempt and record.attempt.target is None:
             there = ports.generations.at(goal)
