@@ -21,13 +21,14 @@ def revert(ports: Ports) -> Attempt:
     before = ports.generations.number(running.previous) if running and running.previous is not None else None
     if before:
         return Attempt(str(ULID()), Kind.REVERT, "", before.release, before.version, None, before.number)
-    if target is None or target is booted:
+    there = ports.generations.at(target) if target else None
+    factory = running is None or running.system is None  # no image was installed here yet: the fallback is U-Boot's default
+    if target is None or target is booted or (there is None and factory):
         raise Rejected(
             "nothing-to-revert-to",
             "there is no release to go back to: the other slot is not known to be good",
             "`otactl slots` shows what it holds; `otactl install VERSION` brings a release anew",
         )
-    there = ports.generations.at(target)
     if there:
         return Attempt(str(ULID()), Kind.REVERT, "", there.release, there.version, target, there.number)
     return Attempt(str(ULID()), Kind.REVERT, "", "", FACTORY, target)

@@ -319,16 +319,26 @@ class TestBack:
             await tell(board, "rollback", exit_=Exit.FAILED, says="no release to go back to")
             nothing_lost(board, kept)
 
-    async def test_to_a_slot_that_does_not_boot(self, depot, tmp_path):
-        """A new board's other slot passes for good, and is empty: the trial of it ends where it began."""
+    async def test_to_the_empty_slot_of_a_new_board(self, depot, tmp_path):
+        """U-Boot's default says that it is good; nothing was installed yet, so nothing can be undone."""
         async with depot.served() as repository, device(depot, repository, tmp_path, "none") as board:
             kept = keep(board)
             await board.power_on()
             await rest(board)
+            await tell(board, "rollback", exit_=Exit.FAILED, says="no release to go back to")
+            nothing_lost(board, kept)
+
+    async def test_to_a_slot_that_does_not_boot(self, depot, tmp_path):
+        """It was good and has rotted since: the trial of it ends where it began."""
+        async with depot.served() as repository, device(depot, repository, tmp_path) as board:
+            await board.power_on()
+            await committed(board)
+            with board.slots[A].open("r+b") as slot:
+                slot.write(bytes(1 << 20))
             await tell(board, "rollback", "--no-wait", says="comes back")
             await happens(board, "rollback", "done")
-            nothing_lost(board, kept)
             assert last_cause(board)["code"] == "boot-failed"
+            assert board.boots[-1] is B
 
 
 class TestWords:
