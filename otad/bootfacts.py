@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,20 +19,23 @@ from otad.resume import BootClass, classify
 log = logging.getLogger(__name__)
 
 
-def prove(boot: BootEnvironment, run: Path, boot_id: str) -> tuple[BootStatus, BootStatus]:
+def prove(boot: BootEnvironment, first: Callable[[BootStatus], BootStatus]) -> tuple[BootStatus, BootStatus]:
     """Note this boot's facts, and clear the counts of a stable one. The status as found, and as it is now.
 
+    `first` keeps the status, unless one of this boot is kept already, and gives the one that is kept: `found`.
     Raises BootEnvironmentError when the environment cannot be read or written.
     """
     status = boot.status()
-    found = _found(run / "boot.json", boot_id, status)
+    began = first(status)
     if classify(status) is BootClass.STABLE and (status.unproven or status.tries):
         boot.proven()
         status = boot.status()
-    return found, status
+    return began, status
 
 
-def _found(file: Path, boot_id: str, status: BootStatus) -> BootStatus:
+def found(run: Path, boot_id: str, status: BootStatus) -> BootStatus:
+    """The status as this boot began, kept in `<run>/boot.json`; `status`, when this is the first start in this boot."""
+    file = run / "boot.json"
     try:
         kept = json.loads(file.read_text())
         if kept.pop("boot_id") == boot_id:

@@ -14,13 +14,14 @@ import contextlib
 import logging
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 from otad import __version__, log
 from otad.assembly import Assembly, Origin, assembled
 from otad.bootenv import BootEnvironment, BootStatus
 from otad.bootenv.uboot import UBoot
-from otad.bootfacts import prove
+from otad.bootfacts import found, prove
 from otad.config import Config
 from otad.config_files import DEFAULT, load, salvage
 from otad.control import ending, listener, lock
@@ -74,7 +75,7 @@ async def run(path: Path, watchdog: Watchdog) -> int:
     slots = Slots(needs.slots, needs.paths)
     boot = UBoot(needs.boot.fw_env, slots.booted)
     boot_id = needs.paths.boot_id.read_text().strip()
-    found, status, unsafe = _prove(boot, needs.paths.run, boot_id)
+    began, status, unsafe = _prove(boot, needs.paths.run, boot_id)
     config = load(path)
     handle = lock.take(config.paths.run)
     try:
@@ -86,7 +87,7 @@ async def run(path: Path, watchdog: Watchdog) -> int:
             resumed = resume(journal.load(), status, boot_id, there.number if there else None)
             kind = classify(status)
             _log.info("this boot is %s: rule %d, %s", kind.value, resumed.rule, resumed.record.state.value)
-            origin = Origin(boot, slots, generations, journal, device, found, unsafe or resumed.refusal)
+            origin = Origin(boot, slots, generations, journal, device, began, unsafe or resumed.refusal)
             async with assembled(config, origin, watchdog.beat) as assembly:
                 assembly.book.open(journal.load(), resumed, kind)
                 return await _live(config, assembly, watchdog)
@@ -97,7 +98,7 @@ async def run(path: Path, watchdog: Watchdog) -> int:
 def _prove(boot: BootEnvironment, run_folder: Path, boot_id: str) -> tuple[BootStatus | None, BootStatus | None, Cause | None]:
     """The boot status as found and as it is now; None, and why, when the environment is not to be relied on."""
     try:
-        return *prove(boot, run_folder, boot_id), None
+        return *prove(boot, partial(found, run_folder, boot_id)), None
     except BootEnvironmentError as error:
         _log.error("%s", error.cause)  # the cause says all
         return None, None, error.cause

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from otad.bootenv import Slot
-from otad.errors import BootEnvironmentError, Cause
+from otad.errors import BootEnvironmentError, Cause, Rejected
 from otad.loop import drive
-from otad.ports import Hold
+from otad.ports import Generation, Hold
+from otad.revert import revert
 from otad.statemachine import Attempt, Kind, Outcome, Record, State, Step
 from otad.states import reboot, rollback
 from simulator.bootloader import DEFAULT
@@ -68,7 +69,7 @@ async def test_applications_run_again_although_the_environment_cannot_be_written
         def rollback(self, goal):
             raise BootEnvironmentError("bootenv-write", "fw_setenv exited 1", "look")
 
-    made, units = world(), Units(running=False)
+    made, units = world(otad_rollback="B"), Units(running=False)
     record = Record(State.ROLLBACK, A, "b", attempt=ATTEMPT, goal=A, cause=BAD)
     step = await rollback.run(record, around(made, units, boot=Stuck(made)))
     assert (step.outcome, step.cause.code, units.running) == (Outcome.FAILED, "bootenv-write", True)
@@ -88,6 +89,28 @@ async def test_a_goal_that_cannot_be_selected_is_reached_by_the_boots_of_the_tri
     record = Record(State.ROLLBACK, A, "b", attempt=ATTEMPT, goal=A, cause=BAD)
     step = await rollback.run(record, around(made, units, boot=Stuck(made)))
     assert (step.outcome, units.told) == (Outcome.BOOT, ["sync", "reboot"])
+
+
+async def test_applications_that_failed_do_not_cost_the_slot_its_fallback():
+    """Found by the sweep: 1.0.1 runs in B, A is good; 1.1.0 without a system image fails; B rots; nothing was left."""
+    made, units = world(), Units()
+    made.env = made.env._replace(otad_fallback="B")
+    live = replace(ATTEMPT, target=None)
+    record = Record(State.ROLLBACK, A, "b", attempt=live, goal=A, cause=BAD)
+    step = await rollback.run(record, around(made, units))
+    assert (step.outcome, made.env.otad_fallback) == (Outcome.DONE, "B")
+
+
+@pytest.mark.parametrize("applications", [False, True])
+async def test_a_slot_that_nothing_was_installed_in_is_nothing_to_go_back_to(applications):
+    """Found by the sweep: U-Boot's default names B, and on a new device B is empty; it was armed."""
+    made = world()
+    made.env, made.slots = DEFAULT, {A: "1.0.0", B: ""}
+    if applications:
+        made.generations, made.pointers = {1: Generation(1, "1.1.0", "1.1.0")}, {A: 1}
+    with pytest.raises(Rejected) as refused:
+        revert(around(made, Units()))
+    assert refused.value.cause.code == "nothing-to-revert-to"
 
 
 @pytest.mark.parametrize("state", [State.CHECK, State.DOWNLOAD, State.VERIFY, State.INSTALL])
