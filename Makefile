@@ -1,5 +1,5 @@
 # Every target works from a bare checkout: it first brings what is missing (tools/bootstrap says what). `make` lists them.
-.PHONY: help setup demo test torture lint bench graph settings schemas pictures lock hooks install install-python install-system clean
+.PHONY: help setup demo test torture lint bench sweep graph settings schemas pictures lock hooks install install-python install-system clean
 
 PY := .venv/bin/python
 
@@ -28,6 +28,9 @@ lint: setup  ## ruff, mypy --strict, import-linter
 bench: setup  ## measure; writes build/bench.json
 	@mkdir -p build
 	@$(PY) -m bench
+
+sweep: setup  ## everything that may happen to a device, in every state that it gets into; figures into build/bench.json
+	@$(PY) -m simulator.sweep $(ARGS)
 
 graph: setup  ## the state machine's diagram, from its table
 	@$(PY) tools/graph.py

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import pkgutil
 from collections.abc import Iterator
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 import bench
 
-OUT = Path("build/bench.json")
 TARGETS: dict[str, tuple[str, float]] = {
     "install_overhead": ("at most", 1.10),
     "install_overhead_zstd": ("at most", 1.10),
@@ -44,13 +41,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(modules())}")
     arguments = parser.parse_args()
-    console, figures = Console(), json.loads(OUT.read_text()) if OUT.exists() else {}
+    console, figures = Console(), bench.merge({})
     for name in arguments.names or modules():
         with console.status(f"measuring {name}"):
-            figures |= importlib.import_module(f"bench.{name}").run(arguments.quick)
-        OUT.parent.mkdir(exist_ok=True)
-        OUT.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
-    table = Table("figure", "measured", "target", title=f"{OUT}{' (quick: not to be quoted)' if arguments.quick else ''}")
+            figures = bench.merge(importlib.import_module(f"bench.{name}").run(arguments.quick))
+    table = Table("figure", "measured", "target", title=f"{bench.OUT}{' (quick: not to be quoted)' if arguments.quick else ''}")
     for name, value in sorted(figures.items()):
         table.add_row(name, f"{value:g}", met(name, value))
     console.print(table)

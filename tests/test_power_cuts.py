@@ -1,7 +1,8 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
 """The power goes before and after every effect of a whole update, once and twice: the product's own states, loop and resume.
 
-The promises are asserted on every effect by simulator/world.py; here, how it ends.
+The promises are asserted on every effect by simulator/world.py; here, how it ends. Then everything else that may happen, in
+every state that a device gets into: the sweep, bounded (`make sweep` is the whole of it; docs/power-cuts.md).
 """
 
 import asyncio
@@ -12,6 +13,9 @@ import pytest
 from otad.bootenv import Slot
 from otad.statemachine import State
 from simulator.bootloader import DEFAULT, Stop
+from simulator.sweep.explore import Explorer
+from simulator.sweep.history import told
+from simulator.sweep.starts import scenarios
 from simulator.world import Nature, Offered, World, with_cuts
 
 FACTORY = World(Offered("1.1.0", Nature.GOOD), slots={Slot.A: "1.0.0", Slot.B: ""})
@@ -84,3 +88,17 @@ def test_the_expected_chain_of_states():
     assert world.chain == chain  # REBOOT ends with the process, not with a transition
     stores = [name for name in world.effects if name in {"proven", "retire", "arm", "confirm", "rollback"}]
     assert stores == ["proven", "retire", "arm", "confirm"]
+
+
+@pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.name)
+def test_whatever_happens_once(scenario):
+    violation = Explorer(scenario, 1).explore()
+    assert violation is None, told(violation)
+
+
+def test_whatever_happens_twice():
+    [scenario] = [one for one in scenarios() if one.name == "updated once, unhealthy release"]
+    explorer = Explorer(scenario, 2)
+    violation = explorer.explore()
+    assert violation is None, told(violation)
+    assert len(explorer.nodes) > 4000  # it went where it should

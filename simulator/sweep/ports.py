@@ -1,0 +1,246 @@
+"""The product's ports over a world: what a state may use, each call in a line or two.
+
+Rules:
+ 1. The boot environment is changed by the product's own variables (`bootenv.uboot`).
+ 2. Properties are asked before what must not be done is done.
+ 3. What the fleet, a link, a tool or a person decides is chosen, never computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from otad.bootenv import BootStatus, Slot, uboot
+from otad.errors import BootEnvironmentError, Cause, Corrupt, OtadError, RetryLater
+from otad.formats.release import Payload, PayloadKind, Release
+from otad.payload import Installed
+from otad.ports import Hold
+from otad.statemachine import Attempt, Kind, Outcome
+from simulator.sweep import properties
+from simulator.sweep.device import NAMES, Content, Device, Lost
+from simulator.sweep.properties import Broken
+from simulator.sweep.world import Rebooted, World
+
+CAMPAIGN = "c"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """BootEnvironment over the model's variables, changed exactly as the real one changes them."""
+
+    world: World
+
+    def status(self) -> BootStatus:
+        """As the variables say."""
+        return uboot.boot_status(self.world.device.env._asdict(), self.world.running.slot)
+
+    def problems(self, found: BootStatus) -> list[str]:
+        """The scripts are always right, so what is left is whether U-Boot counted this boot."""
+        return uboot.env_problems({**_SCRIPTS, **self.world.device.env._asdict()}, found)
+
+    def retire(self) -> None:
+        """INSTALL's first write. From here on the other slot is as good as overwritten."""
+        device, other = self.world.device, self.world.running.slot.other
+        self._store("retire the fallback", uboot.RETIRE, device.holding(other, device.slot(other)._replace(proved=False)))
+
+    def arm(self, target: Slot) -> None:
+        """Never the booted slot, never partial bytes."""
+        world = self.world
+        if target is world.running.slot:
+            raise Broken("never arm the booted slot", target.value)
+        record = world.device.memory.load()
+        properties.on_arm(world.device, target, record.attempt if record else None)
+        self._store(f"arm {target.value}", uboot.arm(target, world.running.slot))
+        properties.on_armed(world.device, world.running)
+
+    def confirm(self) -> None:
+        """Only of the slot that runs and was healthy in this boot."""
+        world = self.world
+        world.passes(properties.on_confirm(world.scenario, world.device, world.running))
+        here = world.running.slot
+        proved = world.device.holding(here, world.device.slot(here)._replace(proved=True, given_up=False))
+        self._store(f"confirm {here.value}", uboot.confirm(here), proved)
+
+    def rollback(self, goal: Slot) -> None:
+        """Only to a slot that holds something whole. What is given up is not known to be good any more."""
+        world, here = self.world, self.world.running.slot
+        properties.on_select(world.device, goal)
+        device = world.device
+        if goal is not here:
+            device = device.holding(here, device.slot(here).without_proof())
+        self._store(f"roll back to {goal.value}", uboot.rollback(goal, here), device)
+
+    def proven(self) -> None:
+        """A stable boot."""
+        self._store("proven", uboot.PROVEN)
+
+    def _store(self, name: str, change: uboot.Change, device: Device | None = None) -> None:
+        """One store; nothing is written when the environment says so already."""
+        world = self.world
+        before = world.device.env
+        after = before._replace(**change)
+        if after == before:
+            return
+        if world.choose("", f"fw_setenv fails: {name}"):
+            raise BootEnvironmentError("bootenv-write", "fw_setenv exited 1", "")
+        lost = world.device.lost if world.device.lost == Lost.BOTH else world.device.lost & ~Lost.ENVIRONMENT
+        world.effect(name, (device or world.device)._replace(env=after, lost=lost))
+
+
+_SCRIPTS = {"altbootcmd": "run it", "bootcmd": "run otad_count; run otad_boot", "otad_count": "count", "otad_env_version": "1"}
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Slots, Offers, Delivery, Health and Host. One class, for each has a line or two to say in a world that has no inside."""
+
+    world: World
+
+    # Slots
+    def guard(self, target: Slot, status: BootStatus, need: int) -> None:
+        """As otad.slots: nothing that runs, is selected, or could save a trial."""
+        del need
+        if target in {status.booted, status.selected} or status.trial:
+            raise RetryLater("target-refused", f"slot {target.value} is in use")
+
+    async def holds(self, slot: Slot, image: Installed) -> bool:
+        """By version, and by every bit."""
+        content = self.world.device.slot(slot)
+        return content.whole and not content.rotten and content.version == image.payload
+
+    # Offers
+    async def best(self, wanted: str | None) -> Attempt | Hold:
+        """The release on offer, if this device does not run it, refuse it, or wait with it."""
+        del wanted
+        world, version = self.world, self.world.scenario.version
+        await world.moment("the check", stoppable=True)
+        if world.choose("", "the repository cannot be reached"):
+            raise RetryLater("unreachable", "no link")
+        if properties.runs(world.device, world.running) == version:
+            return Hold(Outcome.CANCELLED, Cause("current", "", ""))
+        for campaign, release, _, refused, waits in world.device.memory.attempts:
+            if (campaign, release) == (CAMPAIGN, version) and (refused or waits):
+                return Hold(Outcome.CANCELLED if refused else Outcome.HELD, Cause("refused", "", ""))
+        target = world.running.slot.other if world.scenario.system else None
+        there = world.device.generation(world.device.pointer(target)) if target else None
+        staged = there.number if there and there.release == version else None
+        return Attempt(self._new(), Kind.UPDATE, CAMPAIGN, version, version, target, staged)
+
+    async def still(self, attempt: Attempt) -> Hold | None:
+        """Whether it may go on: the fleet's decision. The way back is never held."""
+        if attempt.kind is Kind.REVERT:
+            return None
+        chosen = self.world.choose("", "the fleet pauses the roll-out", "the fleet stops the roll-out")
+        if not chosen:
+            return None
+        return Hold((Outcome.HELD, Outcome.CANCELLED)[chosen - 1], Cause("held", "", ""))
+
+    async def release(self, attempt: Attempt) -> Release:
+        """With a system image, or with an application."""
+        return _release(attempt.version, system=attempt.target is not None)
+
+    # Delivery
+    async def fetch(self, attempt: Attempt, release: Release) -> int:
+        """It comes, or the link fails."""
+        del attempt, release
+        await self.world.moment("the download", stoppable=True)
+        if self.world.choose("", "the link fails"):
+            raise RetryLater("unreachable", "no link")
+        return 0
+
+    async def prove(self, attempt: Attempt, release: Release, slot: Slot) -> None:
+        """It is what was signed, or the cache is corrupt."""
+        del attempt, release, slot
+        await self.world.moment("the proof", stoppable=True)
+        if self.world.choose("", "the cache is corrupt"):
+            raise Corrupt("cache", "rotten")
+
+    async def install(self, attempt: Attempt, release: Release, slot: Slot) -> tuple[Installed, ...]:
+        """Writes in two steps, so that a cut may leave half."""
+        if attempt.target is None:
+            await self.world.moment("the install", stoppable=True)
+            return ()
+        world = self.world
+        properties.on_write(world.device, world.running, slot)
+        world.content(slot, Content(whole=False), f"half of slot {slot.value} written")
+        await world.moment("the install", stoppable=True)
+        if world.choose("", "swupdate fails"):
+            raise RetryLater("swupdate", "it exited 1")
+        properties.on_write(world.device, world.running, slot)
+        world.content(slot, Content(release.version), f"slot {slot.value} written")
+        return (Installed(release.version, "0" * 64, 1),)
+
+    def forget(self) -> None:
+        """No cache here."""
+
+    # Health
+    async def examine(self, attempt: Attempt) -> Cause | None:
+        """By what runs; checks may be wrong, and a person may have it undone."""
+        del attempt
+        world = self.world
+        await world.moment("the health checks")
+        if not world.scenario.runs_well(world.device, world.running) or world.choose(
+            "", "a check fails, or a person has it undone"
+        ):
+            return Cause("unhealthy", "", "")
+        world.running = world.running._replace(examined=True)
+        return None
+
+    async def glance(self) -> Cause | None:
+        """In probation."""
+        world = self.world
+        bad = not world.scenario.runs_well(world.device, world.running) or world.choose("", "a check fails in probation")
+        return Cause("unhealthy", "", "") if bad else None
+
+    # Host
+    async def stop(self) -> None:
+        """The applications."""
+        self.world.effect("applications stopped", running=self.world.running._replace(apps=False))
+
+    async def start(self) -> None:
+        """They run, of the generation that is current."""
+        self.world.effect("applications started", running=self.world.running._replace(apps=True))
+
+    async def sync(self) -> None:
+        """Every effect of this world is durable at once; it takes a while all the same."""
+        await self.world.moment("sync")
+
+    async def reboot(self) -> None:
+        """It comes, unless it does not."""
+        if self.world.choose("", "the reboot does not come"):
+            raise OtadError("reboot-failed", "nothing happened")
+        raise Rebooted
+
+    def _new(self) -> str:
+        """An id that no attempt on this device has."""
+        device = self.world.device
+        record = device.memory.load()
+        used = {made.attempt for made in device.made} | ({record.attempt.id} if record and record.attempt else set())
+        return next(name for name in NAMES if name not in used)
+
+
+@dataclass(frozen=True)
+class Witness:
+    """The witness, apart: its `collect` is not the generations'."""
+
+    world: World
+
+    async def say(self, seconds: float) -> None:
+        """Nobody listens, for a while."""
+        del seconds
+        await self.world.moment("the last words")
+
+    async def collect(self, attempt: Attempt | None, cause: Cause | None, *, this_boot: bool) -> Mapping[str, str]:
+        """Nothing is kept."""
+        del attempt, cause, this_boot
+        await self.world.moment("collecting logs")
+        return {}
+
+
+@cache
+def _release(version: str, *, system: bool) -> Release:
+    kind = PayloadKind.SYSTEM if system else PayloadKind.APP
+    payload = Payload(kind=kind, name="x", sha256="0" * 64, length=1, disk=1)
+    return Release(product="p", version=version, hardware=("b 1",), payloads=(payload,))

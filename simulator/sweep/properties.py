@@ -1,0 +1,146 @@
+"""What must hold: on every effect (`on_*`), and wherever a device ends that nothing happens to any more (`at_rest`).
+
+Rules:
+ 1. A broken property raises `Broken` with its name and what was seen; the explorer adds the history that led there.
+ 2. The known residuals are named here, counted, and nothing else is let through.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from otad.bootenv import Slot
+from otad.bootenv.uboot import boot_status
+from otad.statemachine import Attempt, Kind, State
+from simulator.sweep.device import Device, Lost, Running
+from simulator.sweep.scenario import Nature, Scenario
+
+BOOTS = 18  # at most, until a device to which nothing happens any more has settled
+
+
+class Residual(str, Enum):
+    """What is known and accepted, each with its reason."""
+
+    BOTH_LOST = "environment and journal lost while slot A was being installed"
+    """Nobody knows any more that A was not the slot that ran: U-Boot's default takes it."""
+    GIVEN_UP = "the boots of a good slot were used up, and nothing else known to be good was left"
+    """A counter cannot tell power-ups too short for otad from a bad slot."""
+    NO_OTAD = "environment lost while a release in which otad never starts was armed in slot A"
+    """U-Boot's default takes A, not on trial, so otad-deadline lets it be, and nobody else is there."""
+    LATE_ROT = "rot between the health check and confirm"
+    """What was healthy a moment ago is confirmed; its unproven boots run out and the fallback comes."""
+
+
+class Broken(Exception):  # it says what happened
+    """A property does not hold."""
+
+    def __init__(self, name: str, seen: str) -> None:
+        super().__init__(f"{name}: {seen}")
+        self.name = name
+        self.seen = seen
+
+
+def must(holds: bool, name: str, seen: str) -> None:
+    """Raise Broken unless it `holds`."""
+    if not holds:
+        raise Broken(name, seen)
+
+
+def on_write(device: Device, running: Running, slot: Slot) -> None:
+    """Before a slot is written."""
+    status = boot_status(device.env._asdict(), running.slot)
+    must(slot is not running.slot, "never write the booted slot", f"slot {slot.value} runs")
+    must(slot is not status.selected, "never write the selected or armed slot", f"slot {slot.value} is selected")
+    must(slot is not status.fallback, "never write the fallback", f"slot {slot.value} is the fallback")
+    must(device.pointer(slot) is None, "only a whole slot is pointed at", f"slot {slot.value} is written while it has a pointer")
+
+
+def on_arm(device: Device, target: Slot, attempt: Attempt | None) -> None:
+    """Before a slot is armed."""
+    content, pointer = device.slot(target), device.pointer(target)
+    must(content.whole and content.version != "", "never arm partial or unverified bytes", f"slot {target.value}: {content}")
+    must(attempt is not None, "only an attempt arms", f"slot {target.value}")
+    if attempt and (attempt.kind is not Kind.REVERT or pointer is not None):
+        same = content.version == attempt.version and pointer == attempt.generation
+        must(same, "the attempt's own release is armed", f"{content} with generation {pointer} for {attempt}")
+
+
+def on_armed(device: Device, running: Running) -> None:
+    """After a slot was armed: the trial has fresh counters and a way back that is good."""
+    env = device.env
+    must(env.bootcount in {"", "0"} and env.otad_boots in {"", "0"}, "a trial begins with fresh counters", f"{env}")
+    must(env.otad_fallback == running.slot.value, "a trial falls back to what runs", f"{env}")
+    must(env.otad_rollback == "", "a trial begins with no slot given up", f"{env}")
+
+
+def on_confirm(scenario: Scenario, device: Device, running: Running) -> Residual | None:
+    """Before the booted slot, or what runs in it, is confirmed."""
+    must(running.examined, "never confirm what was not healthy in this boot", f"slot {running.slot.value}, {running}")
+    content = device.slot(running.slot)
+    if content.rotten:
+        return Residual.LATE_ROT
+    good = scenario.runs_well(device, running)
+    must(good, "never confirm a bad release", f"slot {running.slot.value} holds {content}, runs {runs(device, running)}")
+    return None
+
+
+def on_select(device: Device, goal: Slot) -> None:
+    """Before a slot is selected by a rollback."""
+    content = device.slot(goal)
+    must(content.whole and content.version != "", "never roll back to partial bytes", f"slot {goal.value}: {content}")
+
+
+def on_any(device: Device, running: Running | None) -> None:
+    """After every effect: what runs is one set."""
+    if running is None or not running.apps:
+        return
+    generation = device.generation(running.current)
+    if generation and generation.system:
+        image = device.slot(running.slot).version
+        one = generation.system.payload == image
+        must(
+            one, "the running set is exactly one generation", f"{generation.version} (for {generation.system.payload}) on {image}"
+        )
+
+
+def runs(device: Device, running: Running) -> str:
+    """The version whose set runs: the generation's if one is active, else the image's."""
+    generation = device.generation(running.current)
+    return generation.version if generation else device.slot(running.slot).version
+
+
+def at_rest(scenario: Scenario, device: Device, running: Running) -> Residual | None:
+    """Where a device ends when nothing happens to it any more."""
+    env, record, here = device.env, device.memory.load(), running.slot
+    told = f"{env} {record} {running}"
+    if not scenario.runs_well(device, running):
+        return on_bad(scenario, device, f"slot {here.value} runs {runs(device, running)}")
+    must(env.upgrade_available != "1", "no trial is left armed", told)
+    must(env.otad_rollback == "", "no stale otad_rollback", told)
+    must(env.boot_partition == here.value, "the slot that runs is the one selected", told)
+    must(env.bootcount in {"", "0"} and env.otad_boots in {"", "0"}, "a stable boot is proven", told)
+    must(record is not None and record.state is State.IDLE, "it ends idle", told)
+    must(record is not None and record.home is here, "home is the slot that runs", told)
+    must(running.apps, "the applications run", told)
+    must(_settled(scenario, device, running), "a good release arrives, or it is said why not", f"{device.memory.attempts} {told}")
+    return None
+
+
+def _settled(scenario: Scenario, device: Device, running: Running) -> bool:
+    """The release on offer runs, or this device refuses it."""
+    refused = any(refused for _, release, _, refused, _ in device.memory.attempts if release == scenario.version)
+    return refused or runs(device, running) == scenario.version
+
+
+def without_otad(scenario: Scenario, device: Device) -> Residual | None:
+    """Where a slot runs for ever in which otad does not."""
+    if device.lost & Lost.ENVIRONMENT:
+        return Residual.NO_OTAD
+    return on_bad(scenario, device, "Linux runs without otad")
+
+
+def on_bad(scenario: Scenario, device: Device, seen: str) -> Residual | None:
+    """Where a device ends on a slot that is not good, or in recovery: nothing that is known to be good may be left."""
+    good = [content for content in device.slots if scenario.of(content) is Nature.GOOD]
+    must(not any(content.proved for content in good), "it ends on a good slot, unless both are bad", f"{seen}; there is {good}")
+    return Residual.GIVEN_UP if any(content.given_up for content in good) else None

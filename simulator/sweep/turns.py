@@ -1,0 +1,217 @@
+"""Turns: the product runs, one start of the daemon or one turn of its loop at a time, on a world.
+
+Rules:
+ 1. What runs is the product's: `prove`, `resume`, `TransitionBook`, `Orders`, `Probation`, `revert`, `drive`, states, journal.
+ 2. `start` is what `otad.daemon.run` does from its beginning until the machine runs.
+ 3. Nothing waits: an event loop that has nothing left to do means that the daemon waits for the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Sequence
+from contextlib import suppress
+from enum import Enum
+from typing import NoReturn
+
+from otad.book import TransitionBook
+from otad.bootenv import BootStatus
+from otad.bootfacts import prove
+from otad.config import Check, Config, Daemon, Health
+from otad.errors import BootEnvironmentError, Cause, OtadError
+from otad.journal import Journal
+from otad.journal.record import decode, encode
+from otad.loop import drive
+from otad.orders import Orders
+from otad.ports import Ports
+from otad.probation import Probation
+from otad.resume import BootClass, Resumed, classify, resume
+from otad.revert import revert
+from otad.running import Running as Runs
+from otad.statemachine import Outcome, Record, State, Step
+from simulator.sweep import properties
+from simulator.sweep.device import BOOT, Device, Running
+from simulator.sweep.generations import Generations
+from simulator.sweep.kept import NOW, PROBATION
+from simulator.sweep.ports import Environment, Neighbours, Witness
+from simulator.sweep.properties import Broken
+from simulator.sweep.scenario import Scenario
+from simulator.sweep.world import Rebooted, World
+
+CONFIG = Config.model_validate(
+    {
+        "repository": {"url": "https://x"},
+        "device": {"product": "p"},
+        "check": Check(jitter=0),
+        "health": Health(probation=PROBATION),
+        "daemon": Daemon(linger=0),
+    }
+)
+
+
+class End(Enum):
+    """How a turn ended."""
+
+    TURNED = "turned"  # the daemon goes on with its next turn
+    SLEEPS = "sleeps"  # it has ended because nothing needs it
+    WAITS = "waits"  # it runs on, and waits for the clock
+    ENDED = "ended"  # the process has ended; systemd starts it again
+    REBOOTS = "reboots"
+
+
+class Turned(Exception):  # not an error
+    """One turn is over."""
+
+
+class Idle(Exception):  # not an error
+    """Nothing is left to do until the clock says so."""
+
+
+class Instant(selectors.SelectSelector):
+    """Never waits: the loop would, so nothing is left to do."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Nothing comes from outside."""
+        if timeout is None or timeout > 0:
+            raise Idle
+        return []
+
+
+class OneTurn:
+    """Book of the loop: the product's, and then the turn is over."""
+
+    def __init__(self, book: TransitionBook) -> None:
+        self._book = book
+
+    def turn(self, before: Record, step: Step, after: Record) -> NoReturn:
+        """As the product's."""
+        self._book.turn(before, step, after)
+        if step.cause and step.cause.code == "internal":
+            raise Broken("otad never stumbles", step.cause.what)
+        raise Turned
+
+
+class Turns:
+    """Runs turns in one scenario."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.world = World(scenario)
+        self._loop = asyncio.SelectorEventLoop(Instant())
+        self._environment = Environment(self.world)
+        self._generations = Generations(self.world)
+        self._all = Neighbours(self.world)
+        self._witness = Witness(self.world)
+
+    def close(self) -> None:
+        """End the event loop and the journal."""
+        self._loop.close()
+        self.world.kept.close()
+
+    def start(self, device: Device, running: Running, script: Sequence[int]) -> End:
+        """The daemon starts, in a boot that runs."""
+        world = self.world
+        world.begin(device, running, script)
+        try:
+            found, status, unsafe = self._proved()
+            journal = world.kept.holding(device.memory)
+            there = self._generations.at(running.slot)
+            before = journal.load()
+            resumed = resume(before, status, BOOT, there.number if there else None)
+            _, book, _ = self._life(journal, found, unsafe or resumed.refusal)
+            book.open(before, resumed, classify(status))
+        except OtadError:
+            return self._ended(End.ENDED)
+        refused = encode(resumed.record) if resumed.refusal else ""
+        world.running = world.running._replace(awake=True, refused=refused)
+        return End.TURNED
+
+    def turn(self, device: Device, running: Running, script: Sequence[int]) -> End:
+        """The daemon, which runs, does one turn."""
+        world = self.world
+        world.begin(device, running, script)
+        refusal = _REFUSED if running.refused else None
+        orders, book, ports = self._life(world.kept.holding(device.memory), running.found, refusal)
+        record = decode(running.refused) if running.refused else device.memory.load()
+        if record is None:
+            raise Broken("a daemon that runs has a record", str(device.memory))
+        if refusal:
+            book.open(None, Resumed(record, 0, refusal), BootClass.UNKNOWN)
+        book.record = record
+        if record.state is State.IDLE and world.choose("", "a person asks for a rollback"):
+            with suppress(OtadError):
+                orders.revert(revert(ports), Cause("asked", "", ""))
+        end = self._driven(record, ports, book, orders)
+        if running.refused:
+            world.running = world.running._replace(refused=encode(book.record))
+        return self._ended(end)
+
+    def _driven(self, record: Record, ports: Ports, book: TransitionBook, orders: Orders) -> End:
+        """One turn of the loop."""
+        task = self._loop.create_task(drive(record, ports, OneTurn(book)))
+        self.world.end, self.world.cancel = task.cancel, orders.cancel
+        try:
+            step = self._loop.run_until_complete(task)
+        except Turned:
+            return End.TURNED
+        except Idle:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                self._loop.run_until_complete(task)
+            return End.WAITS
+        except Rebooted:
+            return End.REBOOTS
+        except (asyncio.CancelledError, OtadError):
+            return End.ENDED
+        except Broken:
+            raise
+        except Exception as error:
+            raise Broken("otad never crashes", f"{record.state.value}: {error!r}") from error
+        if step.outcome is not Outcome.SLEEP:
+            raise Broken("a turn ends by a transition, a reboot or sleep", str(step))
+        return End.SLEEPS
+
+    def _ended(self, end: End) -> End:
+        self.world.running = self.world.running._replace(awake=end in {End.TURNED, End.WAITS})
+        return end
+
+    def _proved(self) -> tuple[BootStatus | None, BootStatus | None, Cause | None]:
+        try:
+            return *prove(self._environment, self._found), None
+        except BootEnvironmentError as error:
+            return None, None, error.cause
+
+    def _found(self, status: BootStatus) -> BootStatus:
+        """In tmpfs: as this boot began."""
+        world = self.world
+        if world.running.found is None:
+            world.running = world.running._replace(found=status)
+        return world.running.found or status
+
+    def _life(self, journal: Journal, found: BootStatus | None, refusal: Cause | None) -> tuple[Orders, TransitionBook, Ports]:
+        """What `otad.assembly` makes for one life of the process."""
+        orders = Orders(journal, CONFIG, lambda: NOW)
+        all_ = self._all
+        ports = Ports(
+            self._environment,
+            all_,
+            self._generations,
+            orders,
+            all_,
+            all_,
+            all_,
+            all_,
+            self._witness,
+            found=found,
+            refusal=refusal,
+        )
+        orders.probation = Probation(journal, CONFIG.health, orders.now, all_.glance, lambda: revert(ports))
+        return orders, TransitionBook(journal, orders, CONFIG.attempts, "device", self._runs), ports
+
+    def _runs(self) -> Runs:
+        world = self.world
+        generation = world.device.generation(world.running.current)
+        return Runs(properties.runs(world.device, world.running), generation.release if generation else None, world.running.slot)
+
+
+_REFUSED = Cause("refused", "", "")
