@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,6 +97,13 @@ def test_what_is_pure_loads_nothing_that_touches_the_world(file: Path) -> None:
 def test_what_is_pure_loads_only_what_is_pure(file: Path) -> None:
     pure = {name_of(path) for path in files(*PURE)}
     assert {name for name in imports(file) if name.split(".")[0] == "otad"} <= pure
+
+
+def test_a_wake_up_with_nothing_to_do_loads_none_of_tufs_libraries() -> None:
+    """A tenth of its start, which only a look at metadata needs."""
+    heavy = {"cryptography", "securesystemslib", "tuf", "urllib3"}
+    code = f"import sys, otad.daemon; print(*sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 
 def test_every_module_is_on_one_side() -> None:

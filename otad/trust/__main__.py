@@ -31,12 +31,13 @@ from otad.errors import OtadError, Rejected, RetryLater, Who
 from otad.fetch.session import open_session
 from otad.trust import Fetch, NotFound, refusals
 from otad.trust.anchor import begin
+from otad.trust.client import persistent
 from otad.trust.clock import Clock, timeless
 from otad.trust.http import HttpFetch
 from otad.trust.search import find
 from otad.trust.store import Store
 from otad.trust.verifier import Verifier
-from otad.trust.workflow import TOP, Workflow, persistent
+from otad.trust.workflow import TOP, Workflow
 
 _TIMEOUT = 30.0  # seconds without a byte
 _CLOCK = Clock(synchronised=lambda: True)

@@ -5,6 +5,7 @@ Rules:
     kept, before all of it holds.
  2. `releases` and `rollouts` are asked for by these names, as delegations of targets, whatever else targets may delegate.
  3. Without a network, `cached` says what was trusted last. Expiry does not undo what was verified; its age is the caller's rule.
+ 4. TUF's libraries are loaded when metadata is looked at, not before: a wake-up with nothing to do never pays for them.
 
 Several mirrors: `refresh` is where the next one is asked after a `StaleMirror`, and where all of them being stale becomes a
 rollback attack. With one mirror the two cannot be told apart, so it is tried again later.
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import TypeVar
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from otad.errors import Rejected, RetryLater, Who
 from otad.formats import Document
@@ -22,16 +24,37 @@ from otad.formats.campaign import Rollouts
 from otad.formats.encodings import Encodings
 from otad.formats.release import Release
 from otad.trust import Fetch, NotFound, catalogue, refusals
-from otad.trust.anchor import begin
 from otad.trust.catalogue import Catalogue, Target
-from otad.trust.clock import Clock, not_issued, timeless
+from otad.trust.clock import Clock, not_issued
+from otad.trust.refusals import Unsigned
 from otad.trust.store import Store
-from otad.trust.verifier import Stored, Verifier
-from otad.trust.workflow import TOP, Workflow, persistent
 
-_DELEGATED = ("releases", "rollouts")
-_ROLES = {**TOP, **dict.fromkeys(_DELEGATED, "targets")}  # role -> who delegates it
+if TYPE_CHECKING:
+    from otad.trust.verifier import Verifier
+
+_ROLES = {"timestamp": "root", "snapshot": "root", "targets": "root", "releases": "targets", "rollouts": "targets"}
+"""What a refresh takes up, in the order in which they lead to each other -> who delegates them."""
+
 _Doc = TypeVar("_Doc", bound=Document)
+_T_co = TypeVar("_T_co", covariant=True)
+
+
+class Pass(Protocol[_T_co]):
+    """One pass over a repository; `fresh`: caches on the way are told to ask the origin."""
+
+    def __call__(self, *, fresh: bool) -> Awaitable[_T_co]:
+        """Begin it."""
+
+
+async def persistent(one_pass: Pass[_T_co]) -> _T_co:
+    """What `one_pass` gives; a second, fresh one when a signature is not what it must be.
+
+    A cached "there is no newer root" looks just like a wrong key.
+    """
+    try:
+        return await one_pass(fresh=False)
+    except Unsigned:
+        return await one_pass(fresh=True)
 
 
 class Repository:
@@ -62,16 +85,11 @@ class Repository:
 
         None when there is none, or when it is damaged. Blocking, some 20 ms. Raises Rejected("no-anchor").
         """
-        verifier = begin(self._store, timeless)
-        floor = self._store.floor()
-        if floor is not None:
-            if floor.keys != verifier.online_keys:
-                return None
-            verifier.floor = floor.issued
-        for role, by in _ROLES.items():
-            data = self._store.role(role)
-            if data is None or verifier.recall(role, by, data) is not Stored.CURRENT:
-                return None
+        from otad.trust.workflow import recalled  # noqa: PLC0415 - rule 4
+
+        verifier = recalled(self._store, _ROLES)
+        if verifier is None:
+            return None
         target = self._judge_targets(verifier)
         data = self._store.document(target.sha256)
         return None if data is None else self._read(verifier, Rollouts.decode(data, target.path))
@@ -102,6 +120,8 @@ class Repository:
         return encodings
 
     async def _pass(self, *, fresh: bool) -> Catalogue:
+        from otad.trust.workflow import Workflow  # noqa: PLC0415 - rule 4
+
         workflow = await Workflow.begin(self._http, self._store, self._clock.read, fresh=fresh)
         news: dict[str, bytes] = {}
         for role, by in _ROLES.items():
@@ -115,7 +135,7 @@ class Repository:
 
     def _judge_targets(self, verifier: Verifier) -> Target:
         """What the delegated roles list is theirs to list; then, where this channel's roll-outs are."""
-        for role in _DELEGATED:
+        for role in catalogue.GIVEN:
             catalogue.check_paths(role, verifier.targets("targets"), verifier.targets(role))
         return catalogue.rollouts_target(verifier.targets("rollouts"), self._channel)
 

@@ -10,14 +10,12 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Protocol, TypeVar
+from collections.abc import Mapping
 
 from otad.errors import RetryLater
 from otad.trust import Fetch, NotFound, refusals
 from otad.trust.anchor import begin
-from otad.trust.clock import Floor
-from otad.trust.refusals import Unsigned
+from otad.trust.clock import Floor, timeless
 from otad.trust.store import LIMIT, Store, role_file
 from otad.trust.verifier import Stored, Tell, Verifier
 
@@ -26,25 +24,6 @@ TOP = {"timestamp": "root", "snapshot": "root", "targets": "root"}
 
 MAX_ROOTS = 256  # taken up in one pass; the next one goes on from there
 _CAPS = {"root": 2**19, "timestamp": 2**14}  # bytes; the others: LIMIT
-_T_co = TypeVar("_T_co", covariant=True)
-
-
-class Pass(Protocol[_T_co]):
-    """One pass over a repository; `fresh`: caches on the way are told to ask the origin."""
-
-    def __call__(self, *, fresh: bool) -> Awaitable[_T_co]:
-        """Begin it."""
-
-
-async def persistent(one_pass: Pass[_T_co]) -> _T_co:
-    """What `one_pass` gives; a second, fresh one when a signature is not what it must be.
-
-    A cached "there is no newer root" looks just like a wrong key.
-    """
-    try:
-        return await one_pass(fresh=False)
-    except Unsigned:
-        return await one_pass(fresh=True)
 
 
 class Workflow:
@@ -128,3 +107,21 @@ class Workflow:
 
     def _url(self, name: str) -> str:
         return self._http.base + self._folder + name
+
+
+def recalled(store: Store, roles: Mapping[str, str]) -> Verifier | None:
+    """All of `roles` (name -> who delegates it) as they were kept, verified again from the anchor, whatever has expired since.
+
+    None when one is missing or damaged, or when root has rotated the online keys. Blocking. Raises Rejected("no-anchor").
+    """
+    verifier = begin(store, timeless)
+    floor = store.floor()
+    if floor is not None:
+        if floor.keys != verifier.online_keys:
+            return None
+        verifier.floor = floor.issued
+    for role, by in roles.items():
+        data = store.role(role)
+        if data is None or verifier.recall(role, by, data) is not Stored.CURRENT:
+            return None
+    return verifier

@@ -19,9 +19,10 @@ from otad import config
 from otad.errors import Corrupt, OtadError, Rejected
 from otad.fetch.session import open_session
 from otad.trust.__main__ import Client
+from otad.trust.client import persistent
 from otad.trust.http import HttpFetch
 from otad.trust.search import MAX_ROLES, find
-from otad.trust.workflow import Workflow, persistent
+from otad.trust.workflow import Workflow
 from tests.support.tuf_repository import TufRepository, TufServer
 
 ROLES = ("targets", "snapshot", "timestamp")
