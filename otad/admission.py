@@ -41,6 +41,16 @@ class Reason(str, Enum):
     ADMITTED = "admitted"
 
 
+class Attack(str, Enum):
+    """What the holder of a stolen roll-outs' key would want, and the grant does not give. A mistake looks the same."""
+
+    ARBITRARY_SOFTWARE = "arbitrary software"  # a release that the offline keys do not list
+    REVOKED_SOFTWARE = "revoked software"  # one that they withdrew
+    CHANNEL_CROSSING = "channel crossing"
+    ROLLBACK = "rollback"
+    SKIPPED_PACE = "skipped pace"
+
+
 @dataclass(frozen=True)
 class Device:
     """What is asked of a device.
@@ -72,11 +82,12 @@ class Device:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The reason, a sentence for people, and when to ask again if that is known (aware)."""
+    """The reason, a sentence for people, when to ask again if that is known (aware), and which attack it would be if meant."""
 
     reason: Reason
     detail: str
     retry_at: datetime | None = None
+    attack: Attack | None = None
 
 
 def digest(release_sha256: str, device_id: str) -> bytes:
@@ -104,7 +115,8 @@ def admits(campaign: Campaign, grant: Grant | None, release: Release | None, dev
     if verdict:
         return verdict
     if grant is None or release is None:
-        return _say(Reason.NOT_GRANTED, f"release {campaign.version} ({campaign.sha256[:12]}) is not listed by the offline keys")
+        words = f"release {campaign.version} ({campaign.sha256[:12]}) is not listed by the offline keys"
+        return _say(Reason.NOT_GRANTED, words, Attack.ARBITRARY_SOFTWARE)
     return _by_grant(campaign, grant, device) or _by_release(campaign, release, device) or _by_pace(campaign, grant, device, now)
 
 
@@ -136,12 +148,11 @@ def _by_campaign(campaign: Campaign, device: Device) -> Verdict | None:
 def _by_grant(campaign: Campaign, grant: Grant, device: Device) -> Verdict | None:
     """What the offline keys allow at all."""
     if grant.withdrawn:
-        return _say(Reason.NOT_GRANTED, f"release {campaign.version} is withdrawn")
+        return _say(Reason.NOT_GRANTED, f"release {campaign.version} is withdrawn", Attack.REVOKED_SOFTWARE)
     if device.channel not in grant.channels:
         opened = ", ".join(sorted(grant.channels)) or "none"
-        return _say(
-            Reason.NOT_GRANTED, f"release {campaign.version} is not open to the channel {device.channel} (open: {opened})"
-        )
+        words = f"release {campaign.version} is not open to the channel {device.channel} (open: {opened})"
+        return _say(Reason.NOT_GRANTED, words, Attack.CHANNEL_CROSSING)
     return None
 
 
@@ -155,9 +166,11 @@ def _by_release(campaign: Campaign, release: Release, device: Device) -> Verdict
     if campaign.action is Action.BACK:
         if release.version in device.back_to:
             return None
-        return _say(Reason.OLDER, f"release {device.version} does not allow going back to {release.version}")
+        words = f"release {device.version} does not allow going back to {release.version}"
+        return _say(Reason.OLDER, words, Attack.ROLLBACK)
     if not newer(release.version, device.version):
-        return _say(Reason.OLDER, f"release {release.version} is not newer than the running {device.version}")
+        words = f"release {release.version} is not newer than the running {device.version}"
+        return _say(Reason.OLDER, words, Attack.ROLLBACK)
     if release.min_version and newer(release.min_version, device.version):
         words = f"release {release.version} needs {release.min_version} first; the device runs {device.version}"
         return _say(Reason.NEEDS_STEP, words)
@@ -171,12 +184,15 @@ def _by_pace(campaign: Campaign, grant: Grant, device: Device, now: datetime) ->
     paces = [(_curve(campaign, device), campaign.started)]
     if not _free(opening, device):
         paces.append((opening.curve, opening.opened))
-    ppm = min(curve.at((now - start).total_seconds()) for curve, start in paces)
-    if within(place, ppm):
+    reached = [curve.at((now - start).total_seconds()) for curve, start in paces]
+    if within(place, min(reached)):
         return _say(Reason.ADMITTED, f"release {campaign.version} by the roll-out {campaign.id}")
     when = f"not in phase {campaign.phase} yet" if campaign.phase else "not yet"
-    words = f"{when} (bucket {place / 2**64:.4f} > {ppm / MILLION:.4f})"
-    return Verdict(Reason.NOT_YET, words, _turn(place, paces))
+    words = f"{when} (bucket {place / 2**64:.4f} > {min(reached) / MILLION:.4f})"
+    if not within(place, reached[0]):
+        return Verdict(Reason.NOT_YET, words, _turn(place, paces))
+    words += f": the roll-out is ahead of the pace that the offline keys set for the channel {device.channel}"
+    return Verdict(Reason.NOT_YET, words, _turn(place, paces), Attack.SKIPPED_PACE)
 
 
 def _curve(campaign: Campaign, device: Device) -> Curve:
@@ -203,5 +219,5 @@ def _words(match: Mapping[str, tuple[str, ...]]) -> str:
     return "; ".join(f"{name}: {' or '.join(values)}" for name, values in match.items())
 
 
-def _say(reason: Reason, detail: str) -> Verdict:
-    return Verdict(reason, detail)
+def _say(reason: Reason, detail: str, attack: Attack | None = None) -> Verdict:
+    return Verdict(reason, detail, attack=attack)

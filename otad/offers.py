@@ -24,10 +24,11 @@ from otad.errors import Cause, Corrupt, OtadError, Rejected, RetryLater, Who
 from otad.formats.campaign import Action, Campaign
 from otad.formats.grant import Grant
 from otad.formats.release import Release
-from otad.gate import Obstacle, may_proceed
+from otad.gate import may_proceed
 from otad.inhibitors import holding
 from otad.journal import Journal
 from otad.ports import Generations, Hold
+from otad.remedies import of_obstacle, of_verdict
 from otad.running import Running
 from otad.statemachine import Attempt, Kind, Outcome
 from otad.trust.catalogue import Catalogue
@@ -35,32 +36,6 @@ from otad.trust.client import Repository
 
 TRUSTED_FOR = timedelta(hours=24)
 log = logging.getLogger(__name__)
-
-_REMEDY = {
-    Reason.STOPPED: ("Nothing to do: the integrator ended this roll-out", Who.INTEGRATOR),
-    Reason.PAUSED: ("Nothing to do: it goes on when the integrator resumes the roll-out", Who.INTEGRATOR),
-    Reason.CURRENT: ("", Who.NOBODY),
-    Reason.REFUSED: ("`otactl history` says why it failed; `otactl retry` lets it come again", Who.FIELD),
-    Reason.NOT_SELECTED: ("Compare the roll-out's selection with [device.attributes]", Who.INTEGRATOR),
-    Reason.NOT_GRANTED: ("Open the channel to the release (`otarepo open`), or roll out another one", Who.INTEGRATOR),
-    Reason.INCOMPATIBLE: ("Compare /etc/hwrevision and [device] product with the release", Who.INTEGRATOR),
-    Reason.OLDER: (
-        "Allow it with `otarepo allow --version RUNNING --back-to OLDER`, or publish a higher version",
-        Who.INTEGRATOR,
-    ),
-    Reason.NEEDS_STEP: ("Keep the roll-out of the release between open", Who.INTEGRATOR),
-    Reason.NOT_YET: ("Nothing to do: its turn comes by itself", Who.NOBODY),
-}
-
-_WAITS_FOR = {
-    Obstacle.PAUSED: ("`otactl resume` ends the pause", Who.FIELD),
-    Obstacle.INHIBITED: (
-        "Nothing to do: it is asked again at the next check; [reboot] inhibitors names the commands",
-        Who.NOBODY,
-    ),
-    Obstacle.WINDOW: ("Nothing to do: it waits for the window; `otactl install VERSION` does not", Who.NOBODY),
-}
-
 
 Judged = tuple[Campaign, Release | None, Verdict]
 
@@ -115,11 +90,11 @@ class RepositoryOffers:
         campaign = next((c for c in catalogue.rollouts.campaigns if c.id == attempt.campaign), None)
         if campaign is None or campaign.sha256 != attempt.release:
             what = f"the roll-out {attempt.campaign} of release {attempt.version} has ended"
-            return Hold(Outcome.CANCELLED, Cause("stopped", what, *_REMEDY[Reason.STOPPED]))
+            return Hold(Outcome.CANCELLED, of_verdict(Verdict(Reason.STOPPED, what)))
         release, verdict = await self._judge(catalogue, campaign, self._device(catalogue))
         if verdict.reason is not Reason.ADMITTED or release is None:
             outcome = Outcome.HELD if verdict.reason is Reason.PAUSED else Outcome.CANCELLED
-            return Hold(outcome, _cause(verdict), _seconds(verdict.retry_at, catalogue.reading.now))
+            return Hold(outcome, of_verdict(verdict), _seconds(verdict.retry_at, catalogue.reading.now))
         return await self._gate(release, attempt)
 
     async def _fresh(self) -> Catalogue:
@@ -213,7 +188,7 @@ class RepositoryOffers:
             best = current
         paused = any(verdict.reason is Reason.PAUSED for verdict in verdicts)
         outcome = Outcome.HELD if paused else Outcome.CANCELLED
-        return Hold(outcome, _cause(best), _seconds(best.retry_at, catalogue.reading.now))
+        return Hold(outcome, of_verdict(best), _seconds(best.retry_at, catalogue.reading.now))
 
     async def _gate(self, release: Release, attempt: Attempt) -> Hold | None:
         closed = may_proceed(
@@ -226,7 +201,7 @@ class RepositoryOffers:
         if closed is None:
             return None
         seconds = _seconds(closed.opens, datetime.now().astimezone())
-        return Hold(Outcome.HELD, Cause(closed.obstacle.value, closed.detail, *_WAITS_FOR[closed.obstacle]), seconds)
+        return Hold(Outcome.HELD, of_obstacle(closed), seconds)
 
 
 def hardware(file: Path) -> str:
@@ -245,11 +220,6 @@ def hardware(file: Path) -> str:
 def _granted(catalogue: Catalogue, campaign: Campaign) -> Grant | None:
     listed = catalogue.releases.get(campaign.version)
     return listed.grant if listed and listed.sha256 == campaign.sha256 else None
-
-
-def _cause(verdict: Verdict) -> Cause:
-    remedy, who = _REMEDY[verdict.reason]
-    return Cause(verdict.reason.value, verdict.detail, remedy, who)
 
 
 def _seconds(when: datetime | None, now: datetime) -> float | None:

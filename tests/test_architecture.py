@@ -19,7 +19,7 @@ else:
     import tomli as tomllib
 
 TREE = Path(__file__).parents[1]
-PURE = ["statemachine", "resume", "admission", "gate", "schedule", "errors", "bootenv", "formats", "formats.*"]
+PURE = ["statemachine", "resume", "admission", "gate", "remedies", "schedule", "errors", "bootenv", "formats", "formats.*"]
 IMPURE = {
     "aiohttp",
     "asyncio",

@@ -55,7 +55,7 @@ def grant() -> Grant:
 class TufRepository:
     """Role by role; change `signed[...]`, then `sign` it or `publish` from there up."""
 
-    def __init__(self) -> None:
+    def __init__(self, time: datetime = NOW) -> None:
         self.signers = {role: [CryptoSigner.generate_ed25519() for _ in range(KEYS[role][0])] for role in KEYS}
         self.signed: dict[str, Signed] = {
             "root": Root(),
@@ -66,7 +66,7 @@ class TufRepository:
             "timestamp": Timestamp(),
         }
         self.files: dict[str, bytes] = {}
-        self.time = NOW
+        self.time = time
         for role in ("root", "timestamp", "snapshot", "targets"):
             self.root.roles[role].threshold = KEYS[role][1]
             for signer in self.signers[role]:
@@ -124,8 +124,8 @@ class TufRepository:
         self.files[f"targets/{folder}{slash}{sha256}.{name}"] = data
         return sha256
 
-    def add_release(self, version: str) -> str:
-        custom = grant().model_dump(mode="json", by_alias=True)
+    def add_release(self, version: str, granted: Grant | None = None) -> str:
+        custom = (granted or grant()).model_dump(mode="json", by_alias=True)
         sha256 = self.add("releases", f"releases/cam/{version}.json", release(version).encode(), custom)
         encodings = Encodings(release=sha256, of={PAYLOAD: (Encoding(type="plain", blob=PAYLOAD, length=10),)})
         self.add("releases", f"encodings/cam/{version}.json", encodings.encode())
