@@ -1,5 +1,5 @@
 # Every target works from a bare checkout: it first brings what is missing (tools/bootstrap says what). `make` lists them.
-.PHONY: help setup demo test torture lint bench sweep graph settings schemas pictures lock hooks install install-python install-system clean
+.PHONY: help setup demo test torture lint bench sweep graph settings failures schemas pictures lock hooks install install-python install-system clean
 
 PY := .venv/bin/python
 
@@ -41,6 +41,9 @@ settings: setup  ## docs/settings.md, from the settings' models
 schemas: setup  ## docs/schema: JSON Schemas of the documents, and the golden file of admission
 	@$(PY) -m tools.schemas
 	@$(PY) -m tools.golden
+
+failures: setup  ## docs/failures.md, from the tests of bad input (ARGS= for pytest: only those rows)
+	@$(PY) -m tools.failures $(ARGS)
 
 pictures: setup  ## docs/pictures, from a run of the demo
 	@$(PY) -m tools.pictures

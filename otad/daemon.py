@@ -82,12 +82,13 @@ async def run(path: Path, watchdog: Watchdog) -> int:
         journal = Journal.open(config.paths.data / "journal.db", config.report.keep)
         with contextlib.closing(journal):
             device = device_id(config.device.id, config.paths.data / "identity")
+            journal.trouble = journal.trouble or device.trouble
             generations = Generations(config.paths.data, config.paths.run)
             there = generations.at(status.booted) if status and status.booted else None
             resumed = resume(journal.load(), status, boot_id, there.number if there else None)
             kind = classify(status)
             _log.info("this boot is %s: rule %d, %s", kind.value, resumed.rule, resumed.record.state.value)
-            origin = Origin(boot, slots, generations, journal, device, began, unsafe or resumed.refusal)
+            origin = Origin(boot, slots, generations, journal, device.name, began, unsafe or resumed.refusal)
             async with assembled(config, origin, watchdog.beat) as assembly:
                 assembly.book.open(journal.load(), resumed, kind)
                 return await _live(config, assembly, watchdog)

@@ -4,8 +4,8 @@ Rules:
  1. 128 random bits: nobody can guess an id, or choose its place in a roll-out's queue.
  2. The id belongs to the board, not to the disk: where the board's facts differ from those that it was made on, the disk was
     cloned, and a new id is made. A fact that cannot be read here or there says nothing.
- 3. It is on the disk, durably, before anybody sees it. A damaged file is replaced: the device shows up as a new one, and the
-    log says so.
+ 3. It is on the disk, durably, before anybody sees it. A damaged file is replaced.
+ 4. Whenever the device shows up as a new one although it had an id, that is said (`trouble`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otad import durable
-from otad.errors import RetryLater
+from otad.errors import Cause, RetryLater, Who
 
 ID_BYTES = 16
 _SOURCES = {"serial": "proc/device-tree/serial-number", "emmc": "sys/block/mmcblk0/device/cid"}
 _log = logging.getLogger(__name__)
+
+
+class _Damaged(Exception):
+    """A file that holds no identity."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +41,47 @@ class _Identity:
         return all(self.board.get(name, value) == value for name, value in board.items())
 
 
-def device_id(configured: str | None, file: Path, root: Path = Path("/")) -> str:
+@dataclass(frozen=True)
+class DeviceId:
+    """`name` in the fleet; `trouble`: why it is a new one, although the disk had one."""
+
+    name: str
+    trouble: Cause | None = None
+
+
+def device_id(configured: str | None, file: Path, root: Path = Path("/")) -> DeviceId:
     """The device's id. `root` is where /proc and /sys are.
 
     Raises RetryLater("identity-unreadable", "identity-unwritable"): an id that cannot be kept is not given out. The folder of
     `file` is not made here: without its partition it would be on the root file system.
     """
     if configured:
-        return configured
-    board = _board(root)
-    kept = _read(file)
+        return DeviceId(configured)
+    board, trouble = _board(root), None
+    try:
+        kept = _read(file)
+    except _Damaged as error:
+        kept, trouble = None, _new(f"{file} was damaged ({error})")
     if kept and kept.fits(board):
         if not board.keys() <= kept.board.keys():  # a fact that could not be read before: bound to it from now on
             _write(file, _Identity(kept.id, {**kept.board, **board}))
-        return kept.id
+        return DeviceId(kept.id)
     if kept:
-        _log.warning("%s was made on another board: this disk is a copy, and the device gets an id of its own", file)
+        trouble = _new(f"{file} was made on another board: this disk is a copy of that board's, or was moved here")
     made = _Identity(secrets.token_hex(ID_BYTES), board)
     _write(file, made)
-    return made.id
+    if trouble:
+        _log.warning("%s", trouble)
+    return DeviceId(made.id, trouble)
+
+
+def _new(why: str) -> Cause:
+    return Cause(
+        "identity-new",
+        f"this device has a new id: {why}",
+        "Tell whoever runs the fleet, who knows it by its old id; or give it a name in [device] id",
+        Who.INTEGRATOR,
+    )
 
 
 def _board(root: Path) -> dict[str, str]:
@@ -72,7 +98,7 @@ def _board(root: Path) -> dict[str, str]:
 
 
 def _read(file: Path) -> _Identity | None:
-    """What `file` holds; None when there is none, or a damaged one."""
+    """What `file` holds; None when there is none. Raises _Damaged, RetryLater."""
     try:
         return _parse(file.read_bytes())
     except FileNotFoundError:
@@ -81,8 +107,7 @@ def _read(file: Path) -> _Identity | None:
         what = f"cannot read this device's id in {file}: {error.strerror}"
         raise RetryLater("identity-unreadable", what, f"Look at {file} and its partition (dmesg)") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        _log.error("%s is damaged (%s): the device gets a new id", file, error)
-        return None
+        raise _Damaged(str(error)) from error
 
 
 def _parse(data: bytes) -> _Identity:

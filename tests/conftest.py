@@ -12,6 +12,10 @@ UNCLOSED_IN_3_10 = ("<function _SelectorTransport.__del__", "<socket.socket fd="
 LONG = 60  # characters
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-failures", action="store_true", help="note the rows of docs/failures.md in place of comparing them")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Ctrl-C reaches the programs that tests start, also when the tests run in a shell's background, which ignores it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

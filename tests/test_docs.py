@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from otad.formats.event import Event
 from otad.publisher.cli.app import app as otarepo
 from otad.report import Batch
 from otad.report.sink_http import HttpSink
+from tests.support import failures
 from tools import settings
 from tools.manual import described
 
@@ -96,6 +99,14 @@ def test_a_wrong_command_line_is_found() -> None:
 
 def test_the_settings_page_is_current() -> None:
     assert settings.PAGE.read_text() == settings.page(), "otad/config.py has changed: run `make settings`"
+
+
+def test_every_row_of_the_failures_page_has_its_test() -> None:
+    """Each of those tests looks for its own row; so a row too many is one that no test stands behind any more."""
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "fault", "tests/bad_input"]
+    said = subprocess.run(collect, cwd=TREE, capture_output=True, text=True, check=True).stdout
+    tests = [line for line in said.splitlines() if "::" in line]
+    assert len(failures.rows(failures.PAGE.read_text())) == len(tests), "run `make failures`"
 
 
 def test_every_setting_is_explained() -> None:

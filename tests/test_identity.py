@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from otad.errors import RetryLater
-from otad.identity import device_id
+from otad.identity import DeviceId, device_id
 
 
 class Board:
@@ -31,6 +31,9 @@ class Board:
         self.fact("sys/block/mmcblk0/device/cid", value + "\n")
 
     def id(self, configured: str | None = None) -> str:
+        return self.known(configured).name
+
+    def known(self, configured: str | None = None) -> DeviceId:
         return device_id(configured, self.file, self.root)
 
 
@@ -58,9 +61,11 @@ def test_a_configured_id_wins_and_writes_nothing(board: Board) -> None:
 def test_a_cloned_disk_makes_its_own(board: Board, fact: str) -> None:
     first = board.id()
     getattr(board, fact)("another")
-    second = board.id()
-    assert second != first
-    assert board.id() == second
+    second = board.known()
+    assert second.name != first
+    assert second.trouble
+    assert "another board" in second.trouble.what
+    assert board.known() == DeviceId(second.name)
 
 
 def test_a_fact_that_cannot_be_read_says_nothing_and_binds_once_it_can(tmp_path: Path) -> None:
@@ -78,11 +83,12 @@ def test_a_fact_that_cannot_be_read_says_nothing_and_binds_once_it_can(tmp_path:
 @pytest.mark.parametrize(
     "damage", [b"", b"{", b"\xff\xfe", b"[]", b'{"id": "ab", "board": {}}', b'{"id": "' + b"ab" * 16 + b'", "board": 1}']
 )
-def test_a_damaged_file_is_replaced_and_said(board: Board, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_file_is_replaced_and_said(board: Board, damage: bytes) -> None:
     board.file.write_bytes(damage)
-    made = board.id()
-    assert "damaged" in caplog.text
-    assert board.id() == made
+    made = board.known()
+    assert made.trouble
+    assert "damaged" in made.trouble.what
+    assert board.known() == DeviceId(made.name)
 
 
 def test_without_its_folder_no_id_is_given_out(board: Board) -> None:

@@ -38,7 +38,7 @@ class Journal:
 
     events, attempts, settings  the nouns; each of their changes is durable, within `transaction` together with others
     connection                  for the outbox
-    trouble                     what was found damaged on opening, to be reported once; None when all was well
+    trouble                     what was found damaged at the start, to be told with the first check; None when all was well
     """
 
     def __init__(self, connection: Connection, keep: int, trouble: Cause | None = None) -> None:

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.support.board import REAL_PARTS, chain, goes_on, refused
+from tests.support.failures import Place, fault
 
 pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 
@@ -30,8 +31,34 @@ def unsigned(data: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [(flipped, "blob-corrupt"), (half, "blob-incomplete"), (longer, "blob-oversize")],
-    ids=["flipped", "truncated", "longer"],
+    [
+        pytest.param(
+            flipped,
+            "blob-corrupt",
+            id="flipped",
+            marks=fault(
+                Place.REPOSITORY,
+                "Payload: altered bytes",
+                "Drops what came; tries again, later each time, 3 times in a campaign. The slot is not touched",
+            ),
+        ),
+        pytest.param(
+            half,
+            "blob-incomplete",
+            id="truncated",
+            marks=fault(Place.REPOSITORY, "Payload: truncated", "Fetches nothing, and tries again. The slot is not touched"),
+        ),
+        pytest.param(
+            longer,
+            "blob-oversize",
+            id="longer",
+            marks=fault(
+                Place.REPOSITORY,
+                "Payload: oversized",
+                "Stops at the signed length and drops it; tries again, 3 times in a campaign. The slot is not touched",
+            ),
+        ),
+    ],
 )
 async def test_a_tampered_blob(bench, mirror, change, code):
     async with mirror.served() as repository, bench.board(repository) as board:
@@ -43,7 +70,23 @@ async def test_a_tampered_blob(bench, mirror, change, code):
         await goes_on(board)
 
 
-@pytest.mark.parametrize("document", ["releases", "encodings", "rollouts"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(
+            "releases",
+            marks=fault(Place.REPOSITORY, "Release document: altered", "Does not use it; tries again. Nothing is fetched"),
+        ),
+        pytest.param(
+            "encodings",
+            marks=fault(Place.REPOSITORY, "Encodings document: altered", "Does not use it; tries again. Nothing is fetched"),
+        ),
+        pytest.param(
+            "rollouts",
+            marks=fault(Place.REPOSITORY, "Roll-outs document: altered", "Does not use it; tries again. Nothing is fetched"),
+        ),
+    ],
+)
 async def test_a_tampered_document(bench, mirror, document):
     async with mirror.served() as repository, bench.board(repository) as board:
         names = mirror.harm(f"targets/{document}/**/*.json", flipped)
@@ -57,8 +100,22 @@ async def test_a_tampered_document(bench, mirror, document):
 @pytest.mark.parametrize(
     ("role", "code"),
     [
-        ("timestamp", "wrong-key"),
-        ("*.snapshot", "mix-and-match"),
+        pytest.param(
+            "timestamp",
+            "wrong-key",
+            marks=fault(
+                Place.REPOSITORY,
+                "Metadata: not signed as it must be",
+                "Asks once more past caches for a newer root; believes nothing of it and tries again",
+            ),
+        ),
+        pytest.param(
+            "*.snapshot",
+            "mix-and-match",
+            marks=fault(
+                Place.REPOSITORY, "Metadata: files that do not belong together", "Believes nothing of it and tries again"
+            ),
+        ),
         ("*.releases", "mix-and-match"),
         ("*.rollouts", "mix-and-match"),
     ],

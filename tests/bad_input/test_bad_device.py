@@ -11,6 +11,7 @@ import pytest
 from otad.bootenv import Slot
 from simulator.fastboard import SLOT_SIZE
 from tests.support.board import REAL_PARTS, chain, goes_on, refused
+from tests.support.failures import Place, fault
 
 pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 B = Slot.B
@@ -54,6 +55,7 @@ def mounted(*arguments, at):
         run("umount", "--lazy", at)
 
 
+@fault(Place.DEVICE, "The other slot: missing", "Refuses before anything is written, and tries again")
 async def test_no_target(bench, mirror):
     async with mirror.served() as repository, bench.board(repository) as board:
         away = board.slots[B].rename(board.folder / "away")
@@ -62,6 +64,7 @@ async def test_no_target(bench, mirror):
         await goes_on(board)
 
 
+@fault(Place.DEVICE, "The other slot: too small", "Refuses the release for this campaign: no time makes a partition larger")
 async def test_a_target_that_is_too_small(bench, mirror):
     """No time makes a partition larger: refused until somebody says otherwise."""
     async with mirror.served() as repository, bench.board(repository) as board:
@@ -71,6 +74,11 @@ async def test_a_target_that_is_too_small(bench, mirror):
         os.truncate(board.slots[B], SLOT_SIZE)
 
 
+@fault(
+    Place.DEVICE,
+    "The other slot: in use (a loop device, RAID, dm-crypt over it)",
+    "Refuses before anything is written, and tries again",
+)
 async def test_a_target_in_use(bench, mirror):
     async with mirror.served() as repository, bench.board(repository) as board:
         with attached(board.slots[B]) as device:
@@ -78,6 +86,9 @@ async def test_a_target_in_use(bench, mirror):
         await goes_on(board)
 
 
+@fault(
+    Place.DEVICE, "The other slot: mounted", "Refuses before anything is written, and tries again. What is mounted is not touched"
+)
 async def test_a_mounted_target(bench, mirror, tmp_path):
     """SWUpdate itself would overwrite it, and report success."""
     async with mirror.served() as repository, bench.board(repository) as board:
@@ -114,6 +125,7 @@ def fill(file):
     assert os.statvfs(file.parent).f_bavail == 0
 
 
+@fault(Place.DATA, "Full: at the download", "Refuses before the first byte is asked for; goes on once there is room")
 async def test_a_full_data_partition(small, mirror):
     """Refused before the first byte is asked for, and goes on once there is room."""
     filler = small.folder / "data" / "filler"
@@ -125,6 +137,11 @@ async def test_a_full_data_partition(small, mirror):
     await goes_on(small)
 
 
+@fault(
+    Place.DATA,
+    "Full: at the check, to the last byte",
+    "Keeps the metadata that it had; the journal has room of its own. Goes on once there is room",
+)
 async def test_not_a_byte_left(small):
     """The journal that exists has room of its own: what happens on a full disk is kept too."""
     small.configure("channel", '[repository]\nchannel = "none"\n')

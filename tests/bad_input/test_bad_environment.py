@@ -24,6 +24,7 @@ from tests.support.board import (
     shown,
     stays,
 )
+from tests.support.failures import Place, fault
 
 pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 
@@ -55,11 +56,42 @@ def repaired(board):
     (board.folder / "bin" / "fw_setenv").unlink()
 
 
-@pytest.mark.parametrize(("how", "code"), [(FAILS, "bootenv-write"), (LIES, "bootenv-mismatch")], ids=["fails", "lies"])
+RETIRED, ARMED = [("install", "failed")], [("reboot", "failed"), ("rollback", "done")]
+
+
 @pytest.mark.parametrize(
-    ("change", "end"),
-    [(RETIRE, [("install", "failed")]), (ARM, [("reboot", "failed"), ("rollback", "done")])],
-    ids=["retire", "arm"],
+    ("change", "end", "how", "code"),
+    [
+        pytest.param(
+            RETIRE,
+            RETIRED,
+            FAILS,
+            "bootenv-write",
+            id="retire fails",
+            marks=fault(Place.BOOT, "`fw_setenv` fails: before the slot is written", "Writes nothing, and tries again later"),
+        ),
+        pytest.param(RETIRE, RETIRED, LIES, "bootenv-mismatch", id="retire lies"),
+        pytest.param(
+            ARM,
+            ARMED,
+            FAILS,
+            "bootenv-write",
+            id="arm fails",
+            marks=fault(
+                Place.BOOT, "`fw_setenv` fails: at arming", "Does not reboot; the installed slot is kept, and tried again later"
+            ),
+        ),
+        pytest.param(
+            ARM,
+            ARMED,
+            LIES,
+            "bootenv-mismatch",
+            id="arm lies",
+            marks=fault(
+                Place.BOOT, "`fw_setenv` says yes and writes nothing", "Reads back, so it does not reboot; tried again later"
+            ),
+        ),
+    ],
 )
 async def test_before_the_trial(bench, mirror, change, end, how, code):
     async with mirror.served() as repository, bench.board(repository) as board:
@@ -71,8 +103,37 @@ async def test_before_the_trial(bench, mirror, change, end, how, code):
         await goes_on(board)
 
 
-@pytest.mark.parametrize(("how", "code"), [(FAILS, "bootenv-write"), (LIES, "bootenv-mismatch")], ids=["fails", "lies"])
-@pytest.mark.parametrize(("change", "trials"), [(CONFIRM, 1), (ANY, 3)], ids=["confirm", "anything"])
+@pytest.mark.parametrize(
+    ("change", "trials", "how", "code"),
+    [
+        pytest.param(
+            CONFIRM,
+            1,
+            FAILS,
+            "bootenv-write",
+            id="confirm fails",
+            marks=fault(
+                Place.BOOT,
+                "`fw_setenv` fails: at the commit",
+                "No success is told: the new release is undone, and not tried again",
+            ),
+        ),
+        pytest.param(CONFIRM, 1, LIES, "bootenv-mismatch", id="confirm lies"),
+        pytest.param(
+            ANY,
+            3,
+            FAILS,
+            "bootenv-write",
+            id="anything fails",
+            marks=fault(
+                Place.BOOT,
+                "`fw_setenv` fails: in the new slot, always",
+                "Neither confirmed nor undone by a write: its three boots run out, and U-Boot takes the old slot",
+            ),
+        ),
+        pytest.param(ANY, 3, LIES, "bootenv-mismatch", id="anything lies"),
+    ],
+)
 async def test_in_the_trial(bench, mirror, change, trials, how, code):
     """What cannot be confirmed is no success. Nor can it be undone by a write, if none works: then its boots run out."""
     async with mirror.served() as repository, bench.board(repository) as board:
@@ -87,7 +148,22 @@ async def test_in_the_trial(bench, mirror, change, trials, how, code):
         await stays(board)
 
 
-@pytest.mark.parametrize(("how", "code"), [(FAILS, "bootenv-write"), (LIES, "bootenv-mismatch")], ids=["fails", "lies"])
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        pytest.param(
+            FAILS,
+            "bootenv-write",
+            id="fails",
+            marks=fault(
+                Place.BOOT,
+                "`fw_setenv` fails: while a bad release is undone",
+                "Its boots run out, and the old slot runs. That all is settled is noted in the first boot in which it can be",
+            ),
+        ),
+        pytest.param(LIES, "bootenv-mismatch", id="lies"),
+    ],
+)
 async def test_while_rolling_back(bench, mirror, how, code):
     """The old system runs again, and cannot note that all is settled: it is noted in the next boot in which it can be."""
     async with mirror.served() as repository, bench.board(repository) as board:
@@ -102,7 +178,7 @@ async def test_while_rolling_back(bench, mirror, how, code):
         assert runs(board) == "1.0.0"
         event = next(event for event in reversed(journal(board)[1]) if event["state"] == "rollback")
         assert (event["outcome"], event["cause"]["code"]) == ("failed", code)
-        await shown(board, event["cause"]["what"], event["cause"]["remedy"])
+        await shown(board, event["cause"])
         repaired(board)
         await board.cut()
         assert await board.power_on() is A
@@ -110,6 +186,7 @@ async def test_while_rolling_back(bench, mirror, how, code):
         await harmless(board, kept, "boot-failed")
 
 
+@fault(Place.BOOT, "`fw_setenv` fails: at every start", "Begins no update in this boot; tries in the next")
 async def test_nothing_can_be_written(bench, mirror):
     """Not even that this boot is good: updates are refused, for the reason that fw_setenv gave."""
     async with mirror.served() as repository, bench.board(repository) as board:
@@ -120,7 +197,7 @@ async def test_nothing_can_be_written(bench, mirror):
         assert chain(board) == [("idle", "due"), ("check", "nothing")]
         cause = journal(board)[1][-1]["cause"]
         assert cause["code"] == "bootenv-write"
-        await shown(board, cause["what"], cause["remedy"])
+        await shown(board, cause)
         assert keep(board) == kept
         assert mirror.asked == []
         repaired(board)
@@ -139,7 +216,21 @@ def gone(board):
     board.env.image.rename(board.env.image.with_suffix(".gone"))
 
 
-@pytest.mark.parametrize("damage", [blank, noise, gone])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(
+            blank,
+            marks=fault(
+                Place.BOOT,
+                "Blank, or both copies damaged",
+                "U-Boot runs on what is built into it. Nothing is written, no update begins",
+            ),
+        ),
+        noise,
+        gone,
+    ],
+)
 async def test_an_environment_that_cannot_be_read(bench, mirror, tmp_path, damage):
     """Rule 0: nothing is written, nothing is begun. U-Boot itself runs on what is built into it."""
     async with mirror.served() as repository, bench.board(repository) as board:
@@ -154,7 +245,7 @@ async def test_an_environment_that_cannot_be_read(bench, mirror, tmp_path, damag
         cause = journal(board)[1][-1]["cause"]
         assert cause["code"] == "bootenv-read"
         assert "fw_printenv" in cause["what"]
-        await shown(board, cause["what"], cause["remedy"])
+        await shown(board, cause)
         assert (board.env.image.read_bytes() if board.env.image.exists() else None) == found
         assert keep(board) == kept
         board.env.image.write_bytes(good)
@@ -162,6 +253,7 @@ async def test_an_environment_that_cannot_be_read(bench, mirror, tmp_path, damag
         await goes_on(board)
 
 
+@fault(Place.BOOT, "`altbootcmd` missing", "Does not write the slot: a bad release could not be undone")
 async def test_no_way_back(bench, mirror):
     """altbootcmd is empty: U-Boot would stop at its prompt when a trial runs out."""
     async with mirror.served() as repository, bench.board(repository) as board:
@@ -173,6 +265,7 @@ async def test_no_way_back(bench, mirror):
         await goes_on(board)
 
 
+@fault(Place.BOOT, "U-Boot and `fw_env.config` disagree", "Does not write the slot: what it arms, U-Boot would not see")
 async def test_u_boot_reads_another_environment(bench, mirror, tmp_path):
     """fw_env.config is wrong: what otad arms, U-Boot would never see. It shows because this boot was not counted here."""
     async with mirror.served() as repository, bench.board(repository) as board:

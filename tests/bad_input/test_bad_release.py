@@ -12,6 +12,7 @@ from simulator.settings import HARDWARE
 from simulator.system import System
 from tests.support.board import REAL_PARTS, A, B, chain, check_again, goes_on, journal, refused, stays
 from tests.support.bundles import Signer, same, with_section
+from tests.support.failures import Place, fault
 
 pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 
@@ -60,7 +61,20 @@ async def followed(board):
 
 @pytest.mark.parametrize(
     ("channel", "code", "words"),
-    [("hardware", "incompatible", ("other-board 1.0", HARDWARE)), ("older", "older", ("0.9.0", "1.0.0"))],
+    [
+        pytest.param(
+            "hardware",
+            "incompatible",
+            ("other-board 1.0", HARDWARE),
+            marks=fault(Place.RELEASE, "For other hardware", "Does not take it, and fetches nothing"),
+        ),
+        pytest.param(
+            "older",
+            "older",
+            ("0.9.0", "1.0.0"),
+            marks=fault(Place.RELEASE, "Older than what runs", "Does not take it, and fetches nothing"),
+        ),
+    ],
 )
 async def test_a_release_that_is_not_for_this_device(bad, bench, channel, code, words):
     async with bad.served() as repository, bench.board(repository, channel) as board:
@@ -73,9 +87,28 @@ async def test_a_release_that_is_not_for_this_device(bad, bench, channel, code, 
 @pytest.mark.parametrize(
     ("channel", "code", "words"),
     [
-        ("stranger", "bundle-signature", "signer"),
-        ("foreign", "bundle-foreign-device", "/dev/sda1"),
-        ("scripts", "bundle-section", "scripts"),
+        pytest.param(
+            "stranger",
+            "bundle-signature",
+            "signer",
+            marks=fault(
+                Place.RELEASE, "Bundle: signed by another key", "Refuses it for this campaign, before the slot is touched"
+            ),
+        ),
+        pytest.param(
+            "foreign",
+            "bundle-foreign-device",
+            "/dev/sda1",
+            marks=fault(
+                Place.RELEASE, "Bundle: writes another device", "Refuses it for this campaign, before the slot is touched"
+            ),
+        ),
+        pytest.param(
+            "scripts",
+            "bundle-section",
+            "scripts",
+            marks=fault(Place.RELEASE, "Bundle: brings scripts", "Refuses it for this campaign, before the slot is touched"),
+        ),
     ],
 )
 async def test_a_bundle_that_is_refused_before_anything_is_written(bad, bench, channel, code, words):
@@ -88,6 +121,11 @@ async def test_a_bundle_that_is_refused_before_anything_is_written(bad, bench, c
         await followed(board)
 
 
+@fault(
+    Place.RELEASE,
+    "Bundle: the image is not the one that sw-description promises",
+    "Leaves the slot unarmed; tries again, later each time, 3 times in a campaign",
+)
 async def test_an_image_that_is_not_the_one_promised(bad, bench):
     async with bad.served() as repository, bench.board(repository, "hash") as board:
         event = await refused(board, "bundle-hash", "sw-description")
@@ -95,6 +133,11 @@ async def test_an_image_that_is_not_the_one_promised(bad, bench):
         await followed(board)
 
 
+@fault(
+    Place.RELEASE,
+    "Bundle: changes the boot environment",
+    "Undoes the change before anything boots it, and refuses the release for this campaign",
+)
 async def test_a_bundle_that_arms_itself(bad, bench):
     """SWUpdate selects the new slot by the bundle's own will: undone before anything boots it, and never tried again."""
     async with bad.served() as repository, bench.board(repository, "arms") as board:

@@ -6,9 +6,12 @@ import shutil
 
 import pytest
 
+from otad.control import ending
 from otad.statemachine import State
 from simulator.fastboard import BoardError
+from tests.support import failures
 from tests.support.board import PATIENCE, REAL_PARTS, A, chain, goes_on, journal, keep, otactl, rest, shown
+from tests.support.failures import Place, fault
 
 pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 
@@ -24,22 +27,43 @@ async def cannot_live(board, status, *words):
     env = board.env.load()
     assert (env.boot_partition, env.upgrade_available, env.otad_boots, env.bootcount) == ("A", "0", "0", "0")
     said = await otactl(board, "status")
-    for word in (*words, "Next step"):
-        assert word in said.out + said.err
+    cause = ending.read(board.folder / "run")
+    assert cause
+    failures.tell(board, said.out + said.err, cause)
+    for word in words:
+        assert word in cause.what + cause.remedy
     assert keep(board) == kept
     return said
+
+
+def wrong(what, toml, *words):
+    """A drop-in that keeps otad from starting."""
+    return pytest.param(
+        toml,
+        words,
+        id=what,
+        marks=fault(
+            Place.SETTINGS, what, "otad does not start (exit status 78) until it is corrected; the boot is marked as good"
+        ),
+    )
 
 
 @pytest.mark.parametrize(
     ("toml", "words"),
     [
-        ("[download]\nretires = 3\n", ("download.retires", "unknown key", "bad.toml")),
-        ('[check]\ninterval = "often"\n', ("check.interval", "number", "bad.toml")),
-        ('[repository]\nurl = "http://updates.example.com/"\n', ("repository", "https")),
-        ("[health]\nsoak = 99999999\n", ("health", "deadline")),
-        ("[download\n", ("bad.toml", "not valid TOML")),
+        wrong("An unknown key", "[download]\nretires = 3\n", "download.retires", "unknown key", "bad.toml"),
+        wrong("A value of a wrong type", '[check]\ninterval = "often"\n', "check.interval", "number", "bad.toml"),
+        wrong("Plain http", '[repository]\nurl = "http://updates.example.com/"\n', "repository", "https"),
+        wrong("A soak that is longer than the deadline", "[health]\nsoak = 99999999\n", "health", "deadline"),
+        wrong(
+            "A deadline that otad-deadline does not keep to",
+            "[health]\ndeadline = 99999999\n",
+            "health.deadline",
+            "OTAD_DEADLINE",
+        ),
+        wrong("A window that never opens", '[window]\nstart = "24:00"\nend = "25:00"\n', "window.start", "bad.toml"),
+        wrong("Not TOML", "[download\n", "bad.toml", "not valid TOML"),
     ],
-    ids=["unknown key", "wrong type", "plain http", "too long a soak", "broken"],
 )
 async def test_wrong_settings(bench, mirror, toml, words):
     async with mirror.served() as repository, bench.board(repository) as board:
@@ -69,6 +93,11 @@ async def test_settings_that_go_wrong_later(bench, mirror):
         assert "1.0.0 runs in slot A" in said.out
 
 
+@fault(
+    Place.SETTINGS,
+    "A file of authorities that is not there",
+    "otad does not start (exit status 78): it could not tell its server from another. The boot is marked as good",
+)
 async def test_no_authority_file(bench, mirror, tmp_path):
     """The device could not tell its server from another."""
     async with mirror.served() as repository, bench.board(repository) as board:
@@ -109,6 +138,7 @@ async def test_a_damaged_journal(bench, mirror, damage):
         assert keep(board) == kept
 
 
+@fault(Place.DATA, "Journal: damaged", "Sets it aside and begins a new one; the boot environment decides what runs")
 async def test_a_damaged_journal_is_said(bench, mirror):
     async with mirror.served() as repository, bench.board(repository, "none") as board:
         path = board.folder / "data" / "otad" / "journal.db"
@@ -116,9 +146,10 @@ async def test_a_damaged_journal_is_said(bench, mirror):
         await board.power_on()
         await rest(board)
         cause = journal(board)[1][0]["cause"]
-        await shown(board, cause["what"], cause["remedy"])
+        await shown(board, cause)
 
 
+@fault(Place.DATA, "Journal: cannot be opened", "Changes nothing but that the boot is good, and ends; systemd starts it again")
 async def test_a_journal_that_cannot_be_opened(bench, mirror):
     async with mirror.served() as repository, bench.board(repository) as board:
         path = board.folder / "data" / "otad" / "journal.db"
@@ -131,6 +162,11 @@ async def test_a_journal_that_cannot_be_opened(bench, mirror):
         assert await board.settled(PATIENCE) is not A
 
 
+@fault(
+    Place.DATA,
+    "Read-only, as after errors of the medium",
+    "Changes nothing but that the boot is good, and ends; systemd starts it again",
+)
 async def test_a_data_partition_that_cannot_be_written(bench, mirror):
     """Mounted read-only, as after errors of the medium: nothing is changed but that this boot is good."""
     if os.geteuid() != 0 or not shutil.which("unshare"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import sys
@@ -19,10 +20,12 @@ import pytest
 
 from otad.bootenv import Slot
 from otad.control.status import ended
+from otad.errors import Cause
 from otad.journal import JournalError
 from otad.journal.reader import Reader
 from otad.statemachine import Record, State
 from simulator.fastboard import FastBoard
+from tests.support import failures
 
 A, B = Slot.A, Slot.B
 MISSING = [tool for tool in ("swupdate", "fw_setenv", "mkenvimage", "mkfs.ext4", "debugfs") if not shutil.which(tool)]
@@ -115,12 +118,19 @@ async def otactl(board: FastBoard, *words: str) -> Said:
     return Said(process.returncode or 0, out.decode(), err.decode())
 
 
-async def shown(board: FastBoard, *sentences: str) -> None:
-    """`otactl status` works, and its output has each of `sentences`."""
+async def shown(board: FastBoard, cause: dict[str, Any]) -> None:
+    """`otactl status` works, and says `cause` with its next step."""
     said = await otactl(board, "status")
     assert (said.exit, said.err) == (0, "")
-    for sentence in sentences:
-        assert sentence[1:] in said.out  # its first letter may have become a capital
+    failures.tell(board, said.out, Cause.from_dict(cause))
+
+
+async def calm(board: FastBoard) -> None:
+    """`otactl status` works, and has nothing to complain of."""
+    said = await otactl(board, "status")
+    assert (said.exit, said.err) == (0, "")
+    assert "Why" not in said.out
+    failures.calm(board, said.out)
 
 
 async def until(holds: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
@@ -175,7 +185,7 @@ async def harmless(board: FastBoard, kept: Kept, code: str, *words: str) -> Even
     for word in words:
         assert word in cause["what"]
     assert cause["remedy"]
-    await shown(board, cause["what"], cause["remedy"])
+    await shown(board, cause)
     return event
 
 
@@ -206,3 +216,17 @@ async def check_again(board: FastBoard) -> None:
     board.pass_hours()
     await board.wake()
     await board.settled(PATIENCE)
+
+
+def steered(board: FastBoard, synchronised: bool) -> None:
+    """As if the device's clock were synchronised, or not, whatever that of this machine is: the kernel's word is replaced."""
+    error = "2**62" if synchronised else "0"
+    script = f"from otad.trust import clock; clock._SYNCED_ERROR = {error}; from otad.daemon import main; main()"
+    board.otad = (sys.executable, "-c", script)
+
+
+def inside(board: FastBoard, script: str) -> None:
+    """otad runs in a mount namespace of its own, in which root has run `script`."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("mounting needs root and unshare")
+    board.otad = ("unshare", "--mount", "--propagation", "private", "--", "sh", "-ec", f'{script}; exec "$@"', "sh", *board.otad)

@@ -16,15 +16,24 @@ from simulator.depot import Depot, now
 from simulator.settings import Repository
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+PIECE = 65536  # bytes
 Refusal = Callable[[web.Request], web.StreamResponse | None]
 
 
 class Mirror:
-    """`refuse` may answer a request in the files' place; `asked` are the requests so far, as "path" or "path from-byte"."""
+    """What devices see.
+
+    refuse  may answer a request in the files' place
+    cut     bytes of a blob after which the connection breaks; 0: it does not
+    pace    seconds between two pieces of a blob, 64 KiB each
+    asked   the requests so far, as "path" or "path from-byte"
+    """
 
     def __init__(self, depot: Depot, folder: Path) -> None:
         self.out = folder / "public"
         self.refuse: Refusal | None = None
+        self.cut = 0
+        self.pace = 0.0
         self.asked: list[str] = []
         self._depot = depot
         self._opened = asyncio.Event()
@@ -40,7 +49,7 @@ class Mirror:
 
     def heal(self) -> None:
         """Everything as it was published."""
-        self.refuse = None
+        self.refuse, self.cut, self.pace = None, 0, 0.0
         shutil.rmtree(self.out)
         shutil.copytree(self._depot.out, self.out)
 
@@ -82,18 +91,36 @@ class Mirror:
         refusal = self.refuse(request) if self.refuse else None
         if refusal is not None:
             return refusal
-        if self._opened.is_set() or not request.path.startswith("/blobs/"):
+        if not request.path.startswith("/blobs/"):
             return await handler(request)
-        return await self._half(request)
+        if self.cut or self.pace:
+            return await self._pieces(request, start or 0)
+        return await handler(request) if self._opened.is_set() else await self._half(request)
 
     async def _half(self, request: web.Request) -> web.StreamResponse:
         """A blob whose second half waits until it may."""
-        file = self.out / request.path.lstrip("/")
-        data, known = file.read_bytes(), file.stat()
-        etag = f'"{known.st_mtime_ns:x}-{known.st_size:x}"'  # as aiohttp's own, which gives the rest
-        response = web.StreamResponse(headers={"Content-Length": str(len(data)), "ETag": etag})
-        await response.prepare(request)
+        response, data = await self._begun(request, 0)
         await response.write(data[: len(data) // 2])
         await self._opened.wait()
         await response.write(data[len(data) // 2 :])
         return response
+
+    async def _pieces(self, request: web.Request, start: int) -> web.StreamResponse:
+        """A blob from `start` on, slowly, or with an end that comes too soon."""
+        response, data = await self._begun(request, start)
+        for at in range(0, min(len(data), self.cut or len(data)), PIECE):
+            await response.write(data[at : at + PIECE])
+            await asyncio.sleep(self.pace)
+        if self.cut < len(data) and self.cut and request.transport:
+            request.transport.close()
+        return response
+
+    async def _begun(self, request: web.Request, start: int) -> tuple[web.StreamResponse, bytes]:
+        file = self.out / request.path.lstrip("/")
+        data, known = file.read_bytes(), file.stat()
+        etag = f'"{known.st_mtime_ns:x}-{known.st_size:x}"'  # as aiohttp's own, which gives the rest
+        rest = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if start else {}
+        headers = {"Content-Length": str(len(data) - start), "ETag": etag, **rest}
+        response = web.StreamResponse(status=206 if start else 200, headers=headers)
+        await response.prepare(request)
+        return response, data[start:]
