@@ -34,6 +34,7 @@ KINDS = {
     "tuple[str, ...]": "list of texts",
 }
 STATUSES = {"0": "Done.", "1": "Failed; the message says why and what to do.", "2": "Wrong usage."}
+UNSIGNED = {"3": "Done as far as it can be here; it waits for signatures of others."}
 DAEMON = {"3": "Nothing to do.", "4": "The daemon cannot be reached."}
 
 
@@ -149,7 +150,11 @@ def main(folder: Path) -> None:
         "otad.toml.5": page("otad.toml", 5, "settings of otad", settings(), "otad(8), otactl(1)"),
         "otactl.1": page("otactl", 1, "updates of this device", commands(otactl, "otactl", {**STATUSES, **DAEMON}), "otad(8)"),
         "otarepo.1": page(
-            "otarepo", 1, "build, sign, publish and roll out releases", commands(otarepo, "otarepo", STATUSES), "otad(8)"
+            "otarepo",
+            1,
+            "build, sign, publish and roll out releases",
+            commands(otarepo, "otarepo", {**STATUSES, **UNSIGNED}),
+            "otad(8)",
         ),
     }
     for name, text in pages.items():

@@ -30,7 +30,7 @@ def open_channel(ws: Workspace, channel: str, version: str, curve: Curve, free: 
     narrow.
     """
     with ws.writing("open"):
-        releases = ws.roles.targets(RELEASES)
+        releases = ws.roles.next_targets(RELEASES)
         target = find(ws, releases, version)
         grant = standing(target, version)
         old = grant.channels.get(channel)
@@ -51,7 +51,7 @@ def allow_back(ws: Workspace, version: str, older: Sequence[str], *, now: dateti
     Raises Rejected("release-unknown"), Rejected("back-forward") for one that is not older.
     """
     with ws.writing("allow"):
-        releases = ws.roles.targets(RELEASES)
+        releases = ws.roles.next_targets(RELEASES)
         target = find(ws, releases, version)
         for one in older:
             find(ws, releases, one)
@@ -64,7 +64,7 @@ def allow_back(ws: Workspace, version: str, older: Sequence[str], *, now: dateti
 def withdraw(ws: Workspace, version: str, *, now: datetime) -> bool:
     """Let no device take `version` any more, whatever the online key says. False when that is so already."""
     with ws.writing("withdraw"):
-        releases = ws.roles.targets(RELEASES)
+        releases = ws.roles.next_targets(RELEASES)
         target = find(ws, releases, version)
         return _regrant(ws, releases, target, grant_of(target).model_copy(update={"withdrawn": True}), now)
 

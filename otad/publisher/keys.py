@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
+from securesystemslib.exceptions import UnsupportedAlgorithmError
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from otad import durable
@@ -105,12 +106,7 @@ class KeyFolder:
         if not file.exists():
             what = f"cannot sign: {file} is not here"
             raise OtadError("key-missing", what, "Bring it, or sign where it is", who=Who.INTEGRATOR)
-        passphrase = self._passphrase(name) if self.locked(name) else None
-        try:
-            return load_pem_private_key(file.read_bytes(), passphrase)
-        except ValueError as error:
-            what = f"cannot open the key {file}: {error}"
-            raise Rejected("key-locked", what, "Check the passphrase in OTAREPO_PASSPHRASE", who=Who.INTEGRATOR) from error
+        return _opened(file, self._passphrase)
 
     def retire(self, name: str) -> None:
         """Put both files of `name` out of use."""
@@ -129,10 +125,32 @@ class KeyFolder:
     def locked(self, name: str) -> bool:
         """Whether the private key `name` is here and encrypted."""
         file = self.path / f"{name}.pem"
-        return file.exists() and b"ENCRYPTED" in file.read_bytes()
+        return file.exists() and _encrypted(file)
 
     def _public_key(self, name: str) -> SSlibKey:
         return SSlibKey.from_crypto(load_pem_public_key((self.path / f"{name}.pub").read_bytes()))
+
+
+def signer_of(file: Path, passphrase: Passphrase = no_passphrase) -> CryptoSigner:
+    """A signer for a private key file, wherever it lies. Raises Rejected("key-locked"), Rejected("key-type")."""
+    private = _opened(file, passphrase)
+    try:
+        return CryptoSigner(private, SSlibKey.from_crypto(private.public_key()))
+    except (ValueError, UnsupportedAlgorithmError) as error:
+        what = f"cannot sign with {file}: {error}"
+        raise Rejected("key-type", what, "Use an Ed25519 or RSA key", who=Who.INTEGRATOR) from error
+
+
+def _opened(file: Path, passphrase: Passphrase) -> PrivateKeyTypes:
+    try:
+        return load_pem_private_key(file.read_bytes(), passphrase(file.stem) if _encrypted(file) else None)
+    except ValueError as error:
+        what = f"cannot open the key {file}: {error}"
+        raise Rejected("key-locked", what, "Check that it is a private key, and its passphrase", who=Who.INTEGRATOR) from error
+
+
+def _encrypted(file: Path) -> bool:
+    return b"ENCRYPTED" in file.read_bytes()
 
 
 def _generate(key_type: KeyType) -> PrivateKeyTypes:

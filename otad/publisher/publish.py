@@ -23,6 +23,7 @@ from otad.publisher.encode import Progress, quiet
 from otad.publisher.lock import one_writer
 from otad.publisher.roles import RELEASES, ROLLOUTS, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from otad.publisher.sequence import LISTED, in_order, is_there, new_roots, place, sealed_versions
+from otad.publisher.signing import waiting
 from otad.publisher.workspace import Workspace
 
 ISSUED = "x-issued"  # in the timestamp: when it was signed; the floor of a device's clock
@@ -42,7 +43,7 @@ def publish(ws: Workspace, out: Path, *, now: datetime, progress: Progress = qui
     """Publish all that is staged in `ws` to the folder `out`. Raises RetryLater("locked"), Rejected("publish-diverged")."""
     with ws.writing("publish"), one_writer(out, "publish"):
         _not_behind(ws, out)
-        _acceptable(ws)
+        _acceptable(ws, now)
         _seal(ws, {role: ws.roles.version(role) for role in LISTED}, new_roots(ws, out)[:-1], now)
         return _deliver(ws, out, now, progress)
 
@@ -116,7 +117,13 @@ def _deliver(ws: Workspace, out: Path, now: datetime, progress: Progress) -> Pub
     return Published(ws.roles.timestamp().version, len(new), tuple(_expiring(ws, now)))
 
 
-def _acceptable(ws: Workspace) -> None:
+def _acceptable(ws: Workspace, now: datetime) -> None:
+    """Everything is signed by the keys that it needs now. Roll-outs are signed anew: their key is online."""
+    if waits := waiting(ws):
+        what = f"cannot publish: {'; '.join(str(one) for one in waits)}"
+        raise Rejected("signatures-missing", what, "See `otarepo sign`, or give it up: `otarepo sign drop`", who=Who.INTEGRATOR)
+    if not ws.roles.accepted(ROLLOUTS):
+        ws.roles.save(ROLLOUTS, ws.roles.targets(ROLLOUTS), now=now)
     for role in LISTED:
         if not ws.roles.accepted(role):
             what = f"the staged {role} is not signed by the keys that it needs now, and devices would refuse it"

@@ -53,7 +53,7 @@ def add(ws: Workspace, new: NewRelease, coding: Coding = DEFAULT, *, now: dateti
     """
     with ws.writing("release"):
         release = _release(ws.product, new, progress)
-        releases = ws.roles.targets(RELEASES)
+        releases = ws.roles.next_targets(RELEASES)
         path = path_of(ws.product, new.version)
         known = releases.targets.get(path)
         grant = grant_of(known) if known else Grant()
@@ -78,16 +78,16 @@ def find(ws: Workspace, releases: Targets, version: str) -> TargetFile:
     """The target of `version`. Raises Rejected("release-unknown") naming those that exist."""
     target = releases.targets.get(path_of(ws.product, version))
     if target is None:
-        known = ", ".join(versions(ws)) or "none"
+        known = ", ".join(versions(ws, releases)) or "none"
         what = f"there is no release {version} (there is: {known})"
         raise Rejected("release-unknown", what, "Add it with `otarepo release`", who=Who.INTEGRATOR)
     return target
 
 
-def versions(ws: Workspace) -> list[str]:
+def versions(ws: Workspace, releases: Targets) -> list[str]:
     """The versions of all releases, in the order in which they were added."""
     start = path_of(ws.product, "").removesuffix(".json")
-    return [path[len(start) : -len(".json")] for path in ws.roles.targets(RELEASES).targets if path.startswith(start)]
+    return [path[len(start) : -len(".json")] for path in releases.targets if path.startswith(start)]
 
 
 def grant_of(target: TargetFile) -> Grant:

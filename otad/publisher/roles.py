@@ -3,7 +3,9 @@
 Rules:
  1. `<version>.<role>.json`, never changed once written (timestamp.json, which has no version in its name, aside). The highest
     version is what will be published next.
- 2. Nothing is written that its delegator would not accept: every signature is made, then verified against the threshold.
+ 2. Nothing stands there that its delegator would not accept: every signature is made, then verified against the threshold. What
+    lacks signatures of an offline role is a proposal (`proposal.py`), and takes its place as soon as it has them. Until then the
+    online roles go on as if it were not there.
  3. A new root is signed by the old root's keys and by its own, so that a device can walk from any root to the newest.
  4. Role names are fixed for ever, delegations terminate: the online key is never asked for a release
     (The Update Framework, specification 1.0.34, sections 4.5 and 5.6.7).
@@ -16,10 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from securesystemslib.signer import Key
 from tuf.api.metadata import (
-    DelegatedRole,
-    Delegations,
     Metadata,
     Role,
     Root,
@@ -31,10 +30,12 @@ from tuf.api.metadata import (
 from otad.errors import OtadError, Who
 from otad.publisher import drafts
 from otad.publisher.keys import KeyFolder
+from otad.publisher.proposal import Proposals, accepts, lacks
 
 ROLES = ("root", "targets", "releases", "rollouts", "snapshot", "timestamp")
 ROOT, TARGETS, RELEASES, ROLLOUTS, SNAPSHOT, TIMESTAMP = ROLES
 ONLINE = (ROLLOUTS, SNAPSHOT, TIMESTAMP)
+OFFLINE = (ROOT, TARGETS, RELEASES)  # in the order in which each is judged by the one before it
 DELEGATED: Mapping[str, tuple[str, ...]] = {RELEASES: ("releases/*/*", "encodings/*/*"), ROLLOUTS: ("rollouts/*",)}
 LIFETIMES: Mapping[str, timedelta] = {
     ROOT: timedelta(days=395),  # 13 months
@@ -55,6 +56,7 @@ class Roles:
         self.folder = folder
         self.keys = keys
         self.lifetimes = lifetimes
+        self.proposals = Proposals(folder.parent / "pending")
 
     def path(self, role: str, version: int) -> Path:
         """Where that version is, or will be."""
@@ -82,43 +84,93 @@ class Roles:
         """The newest timestamp."""
         return Metadata[Timestamp].from_bytes(self._read(TIMESTAMP)).signed
 
+    def next_root(self) -> Root:
+        """The root that a change starts from: the proposal, if there is one, else the newest."""
+        waiting = self.proposal(ROOT)
+        return waiting.signed if waiting else self.root()
+
+    def next_targets(self, role: str) -> Targets:
+        """The metadata of targets or releases that a change starts from: the proposal, if there is one, else the newest."""
+        waiting = self.proposal(role)
+        return waiting.signed if waiting else self.targets(role)
+
+    def proposal(self, role: str) -> Metadata[Any] | None:
+        """What waits for signatures to become the next version of `role`."""
+        return self.proposals.read(role, self.version(role) + 1)
+
+    def metadata(self, role: str) -> Metadata[Any]:
+        """The newest metadata of `role`, with its signatures."""
+        return Metadata.from_bytes(self._read(role))
+
     def holders(self, role: str) -> Role:
-        """Whose signatures `role` needs now: key ids and threshold."""
-        return self._delegator(role).get_delegated_role(role)
+        """Whose signatures `role` needs: key ids and threshold, as proposed."""
+        return (self.next_targets(TARGETS) if role in DELEGATED else self.next_root()).get_delegated_role(role)
 
     def signed_by(self, role: str) -> Collection[str]:
         """Ids of the keys whose signatures the newest metadata of `role` has."""
-        metadata: Metadata[Any] = Metadata.from_bytes(self._read(role))
-        return metadata.signatures.keys()
+        return self.metadata(role).signatures.keys()
 
     def accepted(self, role: str) -> bool:
         """Whether the newest metadata of `role` is signed as its delegator demands today (after a rotation it may not be)."""
-        metadata: Metadata[Any] = Metadata.from_bytes(self._read(role))
-        return bool(self._delegator(role).get_verification_result(role, metadata.signed_bytes, metadata.signatures))
+        return accepts([self._delegator(role)], role, self.metadata(role))
 
     def save(self, role: str, signed: Part, *, now: datetime, also: Collection[str] = ()) -> None:
-        """Sign `signed` as the next version of `role`, good from `now` for its lifetime, and write it.
+        """Sign `signed` as the next version of `role`, good from `now` for its lifetime, with all keys that are here.
 
-        The keys `also`, retired ones too, sign where they are here, for readers that do not know the newest root yet.
-        Raises OtadError("keys-missing") when fewer keys than the threshold are here.
+        It stands when its delegator accepts it; an offline role's is else proposed, in place of what was proposed before. The
+        keys `also`, retired ones too, sign where they are here, for readers that do not know the newest root yet.
+        Raises OtadError("keys-missing") for an online role that fewer keys than the threshold can sign here.
         """
         signed.version = self.version(role) + 1
         signed.expires = now.replace(microsecond=0) + self.lifetimes[role]
         metadata: Metadata[Any] = Metadata(signed)
-        judges = self._judges(role, signed)
-        wanted = {keyid for judge in judges for keyid in judge.get_delegated_role(role).keyids}
+        wanted = {keyid for judge in self.judges(role, signed) for keyid in judge.get_delegated_role(role).keyids}
+        wanted.update(self.holders(role).keyids if role in OFFLINE and signed.version > 1 else ())
         for signer in (*self.keys.signers(wanted.union(also)), *self.keys.retired.signers(also)):
             metadata.sign(signer, append=True)
-        for judge in judges:
-            result = judge.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
-            if not result:
-                raise self._missing(role, len(result.signed), result.threshold, list(result.unsigned))
-        drafts.write(self.path(role, signed.version), metadata.to_bytes())
+        if accepts(self.judges(role, signed), role, metadata):
+            self._stand(role, metadata)
+        elif role in OFFLINE:
+            self.proposals.write(role, metadata)
+        else:
+            raise OtadError(
+                "keys-missing",
+                f"cannot sign {role}: it {lacks(self.judges(role, signed), role, metadata, self.name)}",
+                f"Put the private key into {self.keys.path}, or do this where it is",
+                who=Who.INTEGRATOR,
+            )
 
-    def _judges(self, role: str, signed: Part) -> list[Root | Targets]:
+    def settle(self) -> None:
+        """Proposals that have what they need take their place, each before those that it judges."""
+        for role in OFFLINE:
+            waiting = self.proposal(role)
+            if waiting and accepts(self.judges(role, waiting.signed), role, waiting):
+                self._stand(role, waiting)
+
+    def judges(self, role: str, signed: Part) -> list[Root | Targets]:
+        """Who decides about `signed` as the next version of `role`: its delegator; a root by the one before it, and by itself."""
         if not isinstance(signed, Root):
             return [self._delegator(role)]
         return [signed] if signed.version == 1 else [self.root(), signed]
+
+    def name(self, keyid: str) -> str:
+        """What the key is called here, else the beginning of its id."""
+        return self.keys.name(keyid) or keyid[:16]
+
+    def _stand(self, role: str, metadata: Metadata[Any]) -> None:
+        """Write the next version; keys that it does not name any more are retired last."""
+        before = self._keys(role) if metadata.signed.version > 1 else set()
+        drafts.write(self.path(role, metadata.signed.version), metadata.to_bytes())
+        self.proposals.drop(role)
+        for name in filter(None, map(self.keys.name, before - self._keys(role))):
+            self.keys.retire(name)
+
+    def _keys(self, role: str) -> set[str]:
+        """Ids of all keys that the newest metadata of `role` names for others, or for itself."""
+        if role == ROOT:
+            return set(self.root().keys)
+        delegations = self.targets(role).delegations if role == TARGETS else None
+        return set(delegations.keys) if delegations else set()
 
     def _delegator(self, role: str) -> Root | Targets:
         return self.targets(TARGETS) if role in DELEGATED else self.root()
@@ -128,32 +180,3 @@ class Roles:
         if not path.exists():
             raise OtadError("metadata-missing", f"{path} is not here", "Restore it from a backup, or from what was published")
         return path.read_bytes()
-
-    def _missing(self, role: str, have: int, threshold: int, absent: list[str]) -> OtadError:
-        names = ", ".join(sorted(self.keys.name(keyid) or keyid[:16] for keyid in absent))
-        return OtadError(
-            "keys-missing",
-            f"cannot sign {role}: {have} of {threshold} signatures; missing: {names}",
-            f"Put the private keys into {self.keys.path}, or sign where they are",
-            who=Who.INTEGRATOR,
-        )
-
-
-def first_root(keys: Mapping[str, list[Key]], thresholds: Mapping[str, int], now: datetime) -> Root:
-    """Version 1 of root; `keys` and `thresholds` by top-level role. A role without a threshold has 1."""
-    root = Root(expires=now, consistent_snapshot=True)
-    for role in (ROOT, TARGETS, SNAPSHOT, TIMESTAMP):
-        for key in keys[role]:
-            root.add_key(key, role)
-        root.roles[role].threshold = thresholds.get(role, 1)
-    return root
-
-
-def first_targets(keys: Mapping[str, list[Key]], now: datetime) -> Targets:
-    """Version 1 of targets: nothing but the two delegations."""
-    held = {key.keyid: key for role in DELEGATED for key in keys[role]}
-    roles = {
-        role: DelegatedRole(role, [key.keyid for key in keys[role]], threshold=1, terminating=True, paths=list(paths))
-        for role, paths in DELEGATED.items()
-    }
-    return Targets(expires=now, delegations=Delegations(held, roles))

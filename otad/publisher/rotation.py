@@ -3,7 +3,7 @@
 Rules:
  1. The delegator is signed first (root for top-level roles, targets for releases and roll-outs), then the role itself, by the
     keys it has now: what is staged is always acceptable as a whole.
- 2. The replaced key is retired last; a kill before that leaves a key that no longer counts.
+ 2. The replaced key is retired when nothing names it any more, and not while the change waits for signatures of others.
  3. A new root takes the old root's signatures too, so devices follow it without a visit.
  4. Who signed until now signs once more beside the successor, so that a device is never between the two.
 """
@@ -15,7 +15,7 @@ from datetime import datetime
 from securesystemslib.signer import Key
 
 from otad.errors import Rejected, Who
-from otad.publisher.roles import DELEGATED, ROLES, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
+from otad.publisher.roles import DELEGATED, ROLES, ROLLOUTS, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from otad.publisher.workspace import Workspace
 
 AT_PUBLISHING = (SNAPSHOT, TIMESTAMP)  # signed by every `publish`, so not here
@@ -24,13 +24,12 @@ AT_PUBLISHING = (SNAPSHOT, TIMESTAMP)  # signed by every `publish`, so not here
 def rotate(ws: Workspace, role: str, replaced: str | None = None, *, now: datetime) -> tuple[str, str]:
     """Replace a key of `role` by a new one of its type: (its name, the new one's). No name: the role's first key.
 
-    Raises Rejected("key-unknown") and OtadError("keys-missing").
+    Raises Rejected("key-unknown"), and OtadError("keys-missing") when an online key is not here.
     """
     with ws.writing("key rotate"):
         old = _holder(ws, role, replaced)
         name, key = ws.keys.make_like(old)
         _change(ws, role, key, ws.keys.public()[old].keyid, now)
-        ws.keys.retire(old)
         return old, name
 
 
@@ -48,7 +47,8 @@ def renew(ws: Workspace, role: str, *, now: datetime) -> None:
         what = f"{role} cannot be renewed here"
         raise Rejected("role-unknown", what, "Snapshot and timestamp are signed by `otarepo refresh`", who=Who.INTEGRATOR)
     with ws.writing("key renew"):
-        ws.roles.save(role, ws.roles.root() if role == ROOT else ws.roles.targets(role), now=now)
+        signed = ws.roles.next_root() if role == ROOT else ws.roles.next_targets(role)
+        ws.roles.save(role, signed, now=now)
 
 
 def _holder(ws: Workspace, role: str, wanted: str | None) -> str:
@@ -63,10 +63,13 @@ def _holder(ws: Workspace, role: str, wanted: str | None) -> str:
 
 
 def _change(ws: Workspace, role: str, new: Key, old: str | None, now: datetime) -> None:
-    delegator = ws.roles.targets(TARGETS) if role in DELEGATED else ws.roles.root()
+    above = TARGETS if role in DELEGATED else ROOT
+    delegator = ws.roles.next_targets(TARGETS) if role in DELEGATED else ws.roles.next_root()
     if old is not None:
         delegator.revoke_key(old, role)
     delegator.add_key(new, role)
-    ws.roles.save(TARGETS if role in DELEGATED else ROOT, delegator, now=now)
+    ws.roles.save(above, delegator, now=now)
+    if role == ROLLOUTS and ws.roles.proposal(above):
+        return  # until the new key counts, the old one signs; `publish` then signs anew
     if role in (TARGETS, *DELEGATED):
-        ws.roles.save(role, ws.roles.targets(role), now=now, also=ws.roles.signed_by(role))
+        ws.roles.save(role, ws.roles.next_targets(role), now=now, also=ws.roles.signed_by(role))

@@ -21,7 +21,7 @@ from otad.publisher.workspace import Workspace
 def leave_for(ws: Workspace, version: str) -> tuple[str, ...]:
     """The releases whose grant allows to go back to `version`."""
     releases = ws.roles.targets(RELEASES)
-    return tuple(one for one in versions(ws) if version in grant_of(find(ws, releases, one)).back_to)
+    return tuple(one for one in versions(ws, releases) if version in grant_of(find(ws, releases, one)).back_to)
 
 
 def check(ws: Workspace, channel: str, campaigns: Iterable[Campaign], new: Campaign) -> None:

@@ -2,7 +2,7 @@
 
     otarepo.json   product and lifetimes        keys/       see keys.py
     metadata/      see roles.py                 targets/    documents, named as TUF's consistent snapshots name them
-    blobs/         what devices fetch, by SHA-256
+    blobs/         what devices fetch, by SHA-256       pending/     see proposal.py
 
 Rules:
  1. `otarepo.json` is written last: a folder without it is not a workspace, one with it is complete.
@@ -28,9 +28,10 @@ from otad.errors import Rejected, Who
 from otad.formats import Document, Name
 from otad.publisher import drafts
 from otad.publisher.cms import BundleSigner
+from otad.publisher.genesis import first_root, first_targets
 from otad.publisher.keys import KeyFolder, KeyType, Passphrase, no_passphrase
 from otad.publisher.lock import one_writer
-from otad.publisher.roles import LIFETIMES, RELEASES, ROLES, ROLLOUTS, ROOT, TARGETS, Roles, first_root, first_targets
+from otad.publisher.roles import LIFETIMES, RELEASES, ROLES, ROLLOUTS, ROOT, TARGETS, Roles
 
 SETTINGS = "otarepo.json"
 

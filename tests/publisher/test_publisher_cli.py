@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from otad.publisher import image as images
 from otad.publisher.cli import main, terminal
 from otad.publisher.publish import publish
 from otad.publisher.workspace import Workspace
-from tests.support.published import BOARD, NOW, Reader, added, image, packed
+from tests.support.published import BOARD, NOW, Reader, added, image, packed, rolled_out
 
 
 class Otarepo:
@@ -91,6 +92,57 @@ def test_keys_are_listed_rotated_and_exported(otarepo: Otarepo, ws: Workspace) -
     assert otarepo("key", "add", ws.path, "releases")[1].startswith("releases2 signs releases too")
     assert otarepo("key", "renew", ws.path, "targets")[0] == 0
     assert otarepo("key", "export", ws.path, "root1")[0] == 1
+
+
+def test_signatures_are_brought_from_elsewhere(otarepo: Otarepo, ws: Workspace, out: Path, tmp_path: Path) -> None:
+    for name in ("targets2", "targets3"):
+        (ws.keys.path / f"{name}.pem").rename(tmp_path / f"{name}.pem")
+    status, said, complaint = otarepo("key", "renew", ws.path, "targets")
+    assert (status, said) == (3, "targets is staged for another lifetime. Publish to make it so.\n")
+    waits = "targets 2 needs 1 more signature of 2: keys targets2, targets3"
+    assert complaint.splitlines() == [f"not yet: {waits}", f"next step: otarepo sign export {ws.path} targets FILE"]
+    assert otarepo("sign", "list", ws.path)[1] == f"{waits}\n"
+    assert f"cannot publish: {waits}" in otarepo("publish", ws.path, out)[2]
+
+    file = tmp_path / "targets-2.json"
+    assert otarepo("sign", "export", ws.path, "targets", file)[0] == 0
+    status, said, _ = otarepo("sign", "add", file, "--key", tmp_path / "targets3.pem")
+    assert status == 0
+    assert "  version: 1 -> 2" in said.splitlines()
+    assert "has the signature of targets3.pem. It has all that it needs." in said
+    assert "has signed this targets already" in otarepo("sign", "add", file, "--key", tmp_path / "targets3.pem")[2]
+    assert otarepo("sign", "take", ws.path, file) == (
+        0, f"{file}: taken\nNothing waits for signatures any more. Publish to make it so.\n", "",
+    )  # fmt: skip
+    assert otarepo("sign", "list", ws.path)[1] == "Nothing waits for signatures.\n"
+    assert otarepo("publish", ws.path, out)[0] == 0
+    assert otarepo("sign", "drop", ws.path, "targets")[0] == 1
+
+
+def test_a_release_is_taken_back(otarepo: Otarepo, ws: Workspace, out: Path) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        rolled_out(ws, version)
+    assert "1.1.0 now allows to go back to 1.0.0" in otarepo("allow", ws.path, "--version", "1.1.0", "--back-to", "1.0.0")[1]
+    assert otarepo("withdraw", ws.path, "1.1.0")[1].startswith("1.1.0 is now withdrawn. Publish to make it so.")
+    assert otarepo("withdraw", ws.path, "1.1.0")[1].startswith("1.1.0 is already withdrawn.")
+    otarepo("rollout", "stop", ws.path, "stable", "--campaign", "1.0.0-1")
+    status, said, _ = otarepo("rollout", "back", ws.path, "stable", "--version", "1.0.0", "--curve", "0:10%")
+    assert (status, said) == (0, "stable: campaign 1.0.0-2 (back to 1.0.0) is running; 0 s 10 %. Publish to make it so.\n")
+    complaint = otarepo("rollout", "resume", ws.path, "stable", "--campaign", "1.1.0-1")[2]
+    assert complaint == "warning: 1.1.0 is withdrawn: no device takes it any more\n"
+
+
+def test_what_is_published_is_verified(otarepo: Otarepo, ws: Workspace, published: Path) -> None:
+    status, said, complaint = otarepo("verify", ws.path, published)
+    assert (status, complaint) == (0, "")
+    assert said.splitlines()[-1] == f"{published} is as it should be"
+    assert re.search(r"(?m)^targets +1 +3 of 2 ", said)
+    for blob in (published / "blobs").iterdir():
+        blob.unlink()
+    status, said, complaint = otarepo("verify", ws.path, published)
+    assert (status, said.splitlines()[-1]) == (1, f"{published}: 1 finding")
+    assert re.fullmatch(r"wrong: blobs/[0-9a-f]{64}: is not there\n", complaint)
+    assert otarepo("verify", ws.path)[0] == 0
 
 
 @pytest.mark.skipif(not shutil.which("mkfs.ext4"), reason="needs mkfs.ext4 (e2fsprogs)")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from otad.errors import OtadError, Rejected
-from otad.publisher import rotation
+from otad.publisher import rotation, signing
 from otad.publisher.keys import KeyType
 from otad.publisher.publish import publish, refresh
 from otad.publisher.roles import ROLES
@@ -49,14 +49,20 @@ def test_the_only_root_key_signs_its_successor(tmp_path: Path) -> None:
     assert ws.roles.root().version == 2
 
 
-def test_a_root_that_the_old_keys_did_not_sign_is_not_written(ws: Workspace) -> None:
+def test_a_root_that_the_old_keys_did_not_sign_only_waits(ws: Workspace) -> None:
     for name in ("root2", "root3"):
         (ws.keys.path / f"{name}.pem").unlink()
-    with pytest.raises(OtadError, match="cannot sign root: 1 of 2 signatures") as refused:
-        rotation.rotate(ws, "root", "root1", now=NOW)
-    assert refused.value.cause.code == "keys-missing"
+    rotation.rotate(ws, "root", "root1", now=NOW)
+    assert [str(one) for one in signing.waiting(ws)] == ["root 2 needs 1 more signature of 2: keys root2, root3"]
     assert ws.roles.version("root") == 1
     assert "root1" in ws.keys.public()
+
+
+def test_an_online_key_that_is_not_here_is_missed(ws: Workspace) -> None:
+    (ws.keys.path / "rollouts.pem").unlink()
+    with pytest.raises(OtadError, match="cannot sign rollouts: it needs 1 more signature of 1: key rollouts") as refused:
+        rotation.renew(ws, "rollouts", now=NOW)
+    assert refused.value.cause.code == "keys-missing"
 
 
 def test_a_key_can_be_added(ws: Workspace, published: Path, tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 Rules:
  1. DIR, the workspace, is the first argument of every command that needs one.
- 2. Exit statuses: 0 done (also when there was nothing to do), 1 failed, 2 wrong usage. Results go to standard output, progress,
-    warnings and failures to standard error.
+ 2. Exit statuses: 0 done (also when there was nothing to do), 1 failed, 2 wrong usage, 3 waits for signatures of others. Results
+    go to standard output, progress, warnings and failures to standard error.
  3. Commands read options, call the library below `otad.publisher`, and say what came of it; they decide nothing.
 """
 

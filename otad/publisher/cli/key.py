@@ -10,7 +10,7 @@ from rich.table import Table
 
 from otad.errors import Rejected, Who
 from otad.publisher import drafts, rotation
-from otad.publisher.cli.terminal import Dir, now, opened, out, said
+from otad.publisher.cli.terminal import Dir, awaited, now, opened, out, said
 from otad.publisher.roles import ROLES
 
 app = typer.Typer(help="List, add, replace and export keys; sign again what runs out.", no_args_is_help=True)
@@ -39,14 +39,18 @@ def rotate(
     replace: Annotated[str | None, typer.Option("--replace", metavar="KEY", help="Which key; else the role's first.")] = None,
 ) -> None:
     """Replace a key of ROLE by a new one. Effective when published."""
-    old, new = rotation.rotate(opened(folder), role, replace, now=now())
-    said(f"{new} signs {role} in place of {old}, which is in keys/retired. Publish to make it so.")
+    workspace = opened(folder)
+    old, new = rotation.rotate(workspace, role, replace, now=now())
+    said(f"{new} signs {role} in place of {old}, which goes to keys/retired. Publish to make it so.")
+    awaited(workspace)
 
 
 @app.command()
 def add(folder: Dir, role: Role) -> None:
     """Let one more new key sign for ROLE. Effective when published."""
-    said(f"{rotation.add(opened(folder), role, now=now())} signs {role} too. Publish to make it so.")
+    workspace = opened(folder)
+    said(f"{rotation.add(workspace, role, now=now())} signs {role} too. Publish to make it so.")
+    awaited(workspace)
 
 
 @app.command()
@@ -54,7 +58,8 @@ def renew(folder: Dir, role: Role) -> None:
     """Sign ROLE again as it is, for another lifetime. Effective when published."""
     workspace = opened(folder)
     rotation.renew(workspace, role, now=now())
-    said(f"{role} is signed again. Publish to make it so.")
+    said(f"{role} is staged for another lifetime. Publish to make it so.")
+    awaited(workspace)
 
 
 @app.command()

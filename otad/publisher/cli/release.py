@@ -9,7 +9,7 @@ import typer
 
 from otad.publisher import grants, notation
 from otad.publisher import release as releases
-from otad.publisher.cli.terminal import Channel, Dir, Version, bars, now, opened, said
+from otad.publisher.cli.terminal import Channel, Dir, Version, awaited, bars, now, opened, said
 from otad.publisher.encode import Coding
 
 BackTo = Annotated[list[str], typer.Option(help="Older version that the fleet may be sent back to from it. Repeatable.")]
@@ -31,9 +31,11 @@ def release(  # noqa: PLR0913  one parameter an option
 ) -> None:
     """Encode and sign a release. No device takes it before `open` and `rollout start`."""
     new = releases.NewRelease(version, hardware, system, min_version, critical, notes, back_to)
+    workspace = opened(folder)
     with bars() as progress:
-        added = releases.add(opened(folder), new, Coding(level, plain), now=now(), progress=progress)
-    said(f"{version} is signed. Next: otarepo open {folder} CHANNEL --version {version}" if added else f"{version} is as it was.")
+        added = releases.add(workspace, new, Coding(level, plain), now=now(), progress=progress)
+    said(f"{version} is staged. Next: otarepo open {folder} CHANNEL --version {version}" if added else f"{version} is as it was.")
+    awaited(workspace)
 
 
 def open_(
@@ -46,14 +48,18 @@ def open_(
     """Allow roll-outs of a release in CHANNEL, no faster than a curve."""
     pace = notation.curve(curve)
     match = notation.match(free) if free else None
-    changed = grants.open_channel(opened(folder), channel, version, pace, match, now=now())
+    workspace = opened(folder)
+    changed = grants.open_channel(workspace, channel, version, pace, match, now=now())
     said(f"{version} is {'now' if changed else 'already'} open to {channel}: at most {notation.write_curve(pace)}")
+    awaited(workspace)
 
 
 def allow(folder: Dir, version: Version, back_to: BackTo) -> None:
     """Allow that the fleet is sent back from a release that is out already. `rollout back` then does it."""
-    changed = grants.allow_back(opened(folder), version, back_to, now=now())
+    workspace = opened(folder)
+    changed = grants.allow_back(workspace, version, back_to, now=now())
     said(f"{version} {'now' if changed else 'already'} allows to go back to {', '.join(back_to)}. Publish to make it so.")
+    awaited(workspace)
 
 
 def withdraw(folder: Dir, version: Annotated[str, typer.Argument(metavar="VERSION", help="Of the release.")]) -> None:

@@ -17,11 +17,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from otad.errors import OtadError
-from otad.publisher import encode
+from otad.publisher import encode, signing
 from otad.publisher.keys import no_passphrase
 from otad.publisher.workspace import Workspace
 
 PASSPHRASE = "OTAREPO_PASSPHRASE"  # noqa: S105  the variable's name
+
+UNSIGNED = 3  # exit status: done as far as it can be here
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -67,6 +69,16 @@ def said(text: str) -> None:
 def warned(text: str) -> None:
     """What is done all the same, but should be known."""
     err.print(f"[yellow]warning:[/] {escape(text)}")
+
+
+def awaited(workspace: Workspace) -> None:
+    """Ends the command with status 3 when something waits for signatures of others."""
+    waits = signing.waiting(workspace)
+    for one in waits:
+        err.print(f"[yellow]not yet:[/] {escape(str(one))}")
+        err.print(f"[dim]next step:[/] {escape(f'otarepo sign export {workspace.path} {one.role} FILE')}")
+    if waits:
+        raise typer.Exit(UNSIGNED)
 
 
 def failed(error: OtadError) -> None:

@@ -64,4 +64,5 @@ def _complain(report: Report) -> None:
     for what, paths in where.items():
         more = f" and {len(paths) - EXAMPLES} more" if len(paths) > EXAMPLES else ""
         err.print(f"[red]wrong:[/] {', '.join(paths[:EXAMPLES])}{more}: {what}", markup=True)
-    said(f"{report.place}: {len(report.findings)} findings")
+    count = len(report.findings)
+    said(f"{report.place}: {count} finding{'s' * (count > 1)}")
