@@ -26,7 +26,7 @@ from otad.publisher.sequence import LISTED, in_order, is_there, new_roots, place
 from otad.publisher.signing import waiting
 from otad.publisher.workspace import Workspace
 
-ISSUED = "x-issued"  # in the timestamp: when it was signed; the floor of a device's clock
+ISSUED = "x-issued"  # when a timestamp, the floor of a device's clock, and a snapshot were signed
 NOTICE = timedelta(days=30)  # how early an offline signature that runs out is spoken of
 
 
@@ -56,11 +56,11 @@ def refresh(ws: Workspace, out: Path, *, now: datetime, progress: Progress = qui
     with ws.writing("refresh"), one_writer(out, "refresh"):
         _not_behind(ws, out)
         sealed = sealed_versions(ws)
-        waiting = [
+        unpublished = [
             role for role in (ROOT, TARGETS) if not (out / "metadata" / ws.roles.path(role, ws.roles.version(role)).name).exists()
         ]
-        if waiting:
-            what = f"a new {waiting[0]} waits to be published"
+        if unpublished:
+            what = f"a new {unpublished[0]} waits to be published"
             raise Rejected("publish-first", what, "Run `otarepo publish`", who=Who.INTEGRATOR)
         _seal(ws, sealed, (), now)
         return _deliver(ws, out, now, progress)
@@ -83,12 +83,13 @@ def _seal(ws: Workspace, versions: dict[str, int], roots: Iterable[Root], now: d
         versions = {**versions, ROLLOUTS: _renew_rollouts(ws, versions[ROLLOUTS], now)}
     meta = {f"{role}.json": _meta(roles.path(role, version), version) for role, version in versions.items()}
     also = {role: {keyid for root in roots for keyid in root.roles[role].keyids} for role in (SNAPSHOT, TIMESTAMP)}
+    issued = {ISSUED: now.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")}
     if not _still_good(ws, meta, now):
-        roles.save(SNAPSHOT, Snapshot(expires=now, meta=meta), now=now, also=also[SNAPSHOT])
+        snapshot = Snapshot(expires=now, meta=meta, unrecognized_fields=dict(issued))
+        roles.save(SNAPSHOT, snapshot, now=now, also=also[SNAPSHOT])
     version = roles.version(SNAPSHOT)
-    issued = now.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     names = _meta(roles.path(SNAPSHOT, version), version)
-    timestamp = Timestamp(expires=now, snapshot_meta=names, unrecognized_fields={ISSUED: issued})
+    timestamp = Timestamp(expires=now, snapshot_meta=names, unrecognized_fields=dict(issued))
     roles.save(TIMESTAMP, timestamp, now=now, also=also[TIMESTAMP])
 
 
@@ -130,12 +131,14 @@ def _acceptable(ws: Workspace, now: datetime) -> None:
             raise Rejected("publish-unsigned", what, f"Sign it: otarepo key renew {ws.path} {role}", who=Who.INTEGRATOR)
 
 
-def _not_behind(ws: Workspace, out: Path) -> None:
+def public_version(out: Path) -> int:
+    """Of the timestamp that is public in `out`; 0 when there is none."""
     there = out / "metadata" / f"{TIMESTAMP}.json"
-    if not there.exists():
-        return
-    version = Metadata[Timestamp].from_bytes(there.read_bytes()).signed.version
-    if version > ws.roles.version(TIMESTAMP):
+    return Metadata[Timestamp].from_bytes(there.read_bytes()).signed.version if there.exists() else 0
+
+
+def _not_behind(ws: Workspace, out: Path) -> None:
+    if (version := public_version(out)) > ws.roles.version(TIMESTAMP):
         what = f"{out} has timestamp {version}, this workspace only {ws.roles.version(TIMESTAMP)}"
         raise Rejected(
             "publish-behind", what, "Use the workspace that published last, or bring this one up to date", who=Who.INTEGRATOR

@@ -76,9 +76,9 @@ class Roles:
         """The newest metadata of targets, releases or rollouts, or that version."""
         return Metadata[Targets].from_bytes(self._read(role, version)).signed
 
-    def snapshot(self) -> Snapshot:
-        """The newest snapshot: what was last put together for publishing."""
-        return Metadata[Snapshot].from_bytes(self._read(SNAPSHOT)).signed
+    def snapshot(self, version: int = 0) -> Snapshot:
+        """The newest snapshot, what was last put together for publishing; or that version."""
+        return Metadata[Snapshot].from_bytes(self._read(SNAPSHOT, version)).signed
 
     def timestamp(self) -> Timestamp:
         """The newest timestamp."""

@@ -12,15 +12,16 @@ Rules:
 from __future__ import annotations
 
 import filecmp
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tuf.api.metadata import Metadata, Root, Snapshot, Timestamp
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from otad.errors import Rejected, Who
 from otad.formats.encodings import Encodings
 from otad.publisher import drafts
+from otad.publisher.release import grant_of
 from otad.publisher.roles import RELEASES, ROLLOUTS, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from otad.publisher.workspace import Workspace
 
@@ -32,13 +33,21 @@ def in_order(ws: Workspace, out: Path) -> Iterator[Path]:
     """Every file of the sealed state of `ws`, in the order in which they may appear in `out`."""
     roles = ws.roles
     sealed = sealed_versions(ws)
-    targets = [target for role in (RELEASES, ROLLOUTS) for target in roles.targets(role, sealed[role]).targets.values()]
-    yield from _blobs(ws, (ws.read(target) for target in targets if target.path.startswith("encodings/")))
-    yield from (ws.document(target) for target in targets)
+    listed = [roles.targets(role, sealed[role]) for role in (RELEASES, ROLLOUTS)]
+    yield from dict.fromkeys(blob for targets in listed for blob in blobs_of(ws, targets))
+    yield from (ws.document(target) for targets in listed for target in targets.targets.values())
     roots = [roles.path(ROOT, version) for version in range(1, roles.version(ROOT) + 1)]
     state = [*(roles.path(role, sealed[role]) for role in LISTED), roles.path(SNAPSHOT, roles.version(SNAPSHOT))]
     state.append(roles.path(TIMESTAMP, 0))
     yield from (*state, *roots) if _root_last(ws, out) else (*roots, *state)
+
+
+def blobs_of(ws: Workspace, targets: Targets) -> Iterator[Path]:
+    """The blobs of the releases that `targets` lists. Nobody fetches those of a withdrawn one."""
+    for path, target in targets.targets.items():
+        if path.startswith("encodings/") and not grant_of(targets.targets[path.replace("encodings/", "releases/", 1)]).withdrawn:
+            ways = Encodings.decode(ws.read(target), path).of.values()
+            yield from (ws.blobs / way.blob for all_ways in ways for way in all_ways)
 
 
 def sealed_versions(ws: Workspace) -> dict[str, int]:
@@ -94,11 +103,3 @@ def _accepts(root: Root, metadata: Path) -> bool:
     targets: Metadata[Any] = Metadata.from_file(str(metadata / f"{version}.{TARGETS}.json"))
     state: tuple[Metadata[Any], ...] = (targets, snapshot, timestamp)
     return all(root.get_verification_result(role, one.signed_bytes, one.signatures) for role, one in zip(TOP, state, strict=True))
-
-
-def _blobs(ws: Workspace, documents: Iterable[bytes]) -> Iterator[Path]:
-    seen: dict[str, None] = {}
-    for document in documents:
-        for ways in Encodings.decode(document, "encodings").of.values():
-            seen.update(dict.fromkeys(way.blob for way in ways))
-    yield from (ws.blobs / blob for blob in seen)

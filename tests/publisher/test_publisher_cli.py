@@ -132,6 +132,21 @@ def test_a_release_is_taken_back(otarepo: Otarepo, ws: Workspace, out: Path) -> 
     assert complaint == "warning: 1.1.0 is withdrawn: no device takes it any more\n"
 
 
+def test_what_is_not_needed_is_deleted(otarepo: Otarepo, ws: Workspace, published: Path) -> None:
+    draft = published / "blobs" / ".draft-1"
+    draft.write_bytes(bytes(2000))
+    overtaken = [ws.path / "metadata" / name for name in ("1.releases.json", "2.releases.json", "1.rollouts.json")]
+    size = 2000 + sum(file.stat().st_size for file in overtaken)
+    status, said, _ = otarepo("gc", ws.path, published, "--dry-run")
+    assert status == 0
+    assert set(said.splitlines()) == {
+        *map(str, (draft, *overtaken)), f"4 files would be deleted, which frees {size:,} bytes",
+    }  # fmt: skip
+    assert draft.exists()
+    assert otarepo("gc", ws.path, published)[1] == f"4 files are deleted, which frees {size:,} bytes\n"
+    assert not draft.exists()
+
+
 def test_what_is_published_is_verified(otarepo: Otarepo, ws: Workspace, published: Path) -> None:
     status, said, complaint = otarepo("verify", ws.path, published)
     assert (status, complaint) == (0, "")
