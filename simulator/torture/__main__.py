@@ -74,13 +74,15 @@ async def torture(plans: Sequence[Plan], jobs: int, stock: Stock, console: Conso
             results.append(await one(planned, stock))
             console.print(table.line(results[-1]), soft_wrap=True)
 
-    workers = asyncio.gather(*(work() for _ in range(jobs)))
+    workers = [asyncio.create_task(work()) for _ in range(jobs)]
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, workers.cancel)
-    try:
-        await workers
-    except asyncio.CancelledError:
+        asyncio.get_running_loop().add_signal_handler(number, lambda: [worker.cancel() for worker in workers])
+    await asyncio.wait(workers)  # each cuts the power of its board before it ends
+    if any(worker.cancelled() for worker in workers):
         console.print("[yellow]stopped early[/]")
+    for worker in workers:
+        if not worker.cancelled():
+            worker.result()
     return results
 
 

@@ -9,12 +9,14 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Protocol
 
 from typing_extensions import Self
 
 EXT4_SIZE = 128 << 20  # bytes
+LOOK = 0.05  # seconds between two looks at what the kernel lets go of
 EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2  # fs/ext4/ext4.h of Linux 6.1
 
 
@@ -86,6 +88,7 @@ class Ext4:
         finally:
             os.close(folder)
         await _run("umount", self.point)
+        await asyncio.to_thread(_let_go, self._image)
         await self._mount()
         return []
 
@@ -156,3 +159,9 @@ class Lossy:
 
 async def _run(*command: str | Path) -> None:
     await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+
+
+def _let_go(image: Path) -> None:
+    """Wait until no loop device is over it: another board's SWUpdate may still have the mount in its own namespace."""
+    while subprocess.run(["losetup", "--associated", image], check=True, capture_output=True).stdout:
+        time.sleep(LOOK)

@@ -79,17 +79,35 @@ class Plan:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of an update: what otad says when it begins, how long it usually lasts, and what it does to the disk."""
+    """A stretch of an update.
+
+    says     what otad says when it begins; "": the power comes
+    seconds  how long it usually lasts
+    touches  what it does to the disk, and how often at most
+    never    releases that do not come there
+    """
 
     says: str
     seconds: float
-    touches: tuple[tuple[str, int], ...] = ()  # and how often, at most
+    touches: tuple[tuple[str, int], ...] = ()
+    never: tuple[Nature, ...] = ()
 
 
+SILENT = (Nature.PANICS, Nature.UNLOADABLE)  # their otad never runs
+BAD = (*SILENT, Nature.UNHEALTHY)
 PHASES = (
-    Phase("", 1.5, (("* data/otad/journal.db*", 40), ("* data/otad/identity", 2), ("* ubootenv.bin", 3))),
+    Phase("", 8.0, (("*", 2500), ("sync *", 200), ("name *", 100))),  # the whole update
+    Phase(
+        "",
+        1.5,
+        (("* data/otad/journal.db*", 40), ("sync data/otad/journal.db", 12), ("* data/otad/identity", 2), ("* ubootenv.bin", 3)),
+    ),
     Phase("idle: due|, check$", 0.2, (("* data/otad/trust*", 60), ("name data/otad/trust*", 30))),
-    Phase("check: admitted|, download$", 0.3, (("* data/updates/*", 60), ("sync data/updates/*", 3), ("name data/updates/*", 5))),
+    Phase(
+        "check: admitted|, download$",
+        0.3,
+        (("* data/updates/*", 200), ("* data/updates/*.ledger*", 4), ("name data/updates/*", 5)),
+    ),
     Phase("download: done|, verify$", 1.2),
     Phase("verify: done|, install$", 1.3, (("write slot-?", 1000), ("sync slot-?", 2))),
     Phase(
@@ -97,11 +115,10 @@ PHASES = (
         1.3,
         (("* data/otad/generations*", 6), ("* data/otad/slots*", 6), ("name data/otad/slots/*", 2)),
     ),
-    Phase("install: done|, reboot$", 0.4, (("* ubootenv.bin", 6), ("write ubootenv.bin", 3), ("* data/otad/journal.db*", 150))),
-    Phase(", validate$", 0.5, (("* data/otad/journal.db*", 60),)),
-    Phase("validate: done|, commit$", 0.1, (("* ubootenv.bin", 8), ("name data/*", 60))),
-    Phase("validate: failed|, rollback$", 0.2, (("* ubootenv.bin", 8), ("* data/otad/evidence*", 4), ("name data/*", 60))),
-    Phase("", 8.0, (("*", 2500), ("sync *", 200), ("name *", 100))),
+    Phase("install: done|, reboot$", 0.4, (("* ubootenv.bin", 6), ("write ubootenv.bin", 3), ("sync data/otad/journal.db", 20))),
+    Phase(", validate$", 0.5, (("* data/otad/journal.db*", 60), ("sync data/otad/journal.db", 12)), SILENT),
+    Phase("validate: done|, commit$", 0.1, (("* ubootenv.bin", 8), ("name data/*", 60)), BAD),
+    Phase("validate: failed|, rollback$", 0.2, (("* ubootenv.bin", 8), ("* data/otad/evidence*", 4)), (Nature.GOOD,)),
 )
 SHORT = 0.03  # seconds: "just after"
 POWER = 0.85  # of the strikes; the others kill otad alone
@@ -116,13 +133,14 @@ def plan(seed: int, mode: Mode | None = None) -> Plan:
     mode = mode or MODES[seed % len(MODES)]
     start = rng.choice(list(Start))
     nature = rng.choices(list(NATURES), list(NATURES.values()))[0]
-    phases = sorted(rng.choices(range(len(PHASES)), k=rng.randint(2, 4)))
-    return Plan(seed, mode, start, nature, tuple(strike(PHASES[phase], mode, rng) for phase in phases))
+    phases = [phase for phase in PHASES if nature not in phase.never]
+    chosen = sorted(rng.choices(range(len(phases)), k=rng.randint(2, 4)))
+    return Plan(seed, mode, start, nature, tuple(strike(phases[phase], mode, rng) for phase in chosen))
 
 
 def strike(phase: Phase, mode: Mode, rng: random.Random) -> Strike:
     """A strike somewhere in a phase."""
-    power, odds = rng.random() < POWER, rng.choice((0.0, 0.0, rng.random(), 1.0))
+    power, odds = rng.random() < POWER, rng.choice((0.0, rng.random(), rng.random(), 1.0))
     return Strike(moment(phase, rng, exact=mode is Mode.LOSSY and power), power, odds, rng.getrandbits(32))
 
 

@@ -204,17 +204,21 @@ def _evidence(board: Board) -> Iterator[str]:
             gzip.decompress(file.read_bytes())
         except (OSError, EOFError, zlib.error) as error:
             yield f"the evidence {file.name} is not whole: {error}"
-    told = [event["cause"]["evidence"].get("archive") for event in board.events if event.get("cause")]
+    told = [event.get("evidence", {}).get("archive") for event in board.events]
     newest = next((name for name in reversed(told) if name), None)
-    if newest and not Path(newest).exists():
+    if newest and not (folder / Path(newest).name).exists():
         yield f"otad told of evidence that is not there: {Path(newest).name}"
 
 
 def _identity(board: Board) -> Iterator[str]:
     told = {event["device"] for event in board.events}
     file = board.folder / "data" / "otad" / "identity"
-    if told and (not file.exists() or {json.loads(file.read_bytes())["id"]} != told):
-        yield "the device told of itself under an id that it has not kept"
+    try:
+        kept = json.loads(file.read_bytes())["id"] if file.exists() else ""
+    except ValueError:
+        kept = ""
+    if told and {kept} != told:
+        yield f"the device told of itself as {', '.join(told)}, and has kept {kept or 'no id'}"
 
 
 def _bounds(board: Board) -> Iterator[str]:

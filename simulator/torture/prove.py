@@ -50,13 +50,13 @@ async def _hunt(fault: Fault, seed: int, stock: Stock) -> Proof:
         finally:
             shutil.rmtree(place)
         if result.broken:
-            return Proof(fault, number + 1, result.broken[0])
+            return Proof(fault, number + 1, result.why)
     return Proof(fault, None)
 
 
 def line(proof: Proof) -> str:
     """One fault."""
-    return f"{proof.fault.name}: {f'board {proof.boards}: {escape(proof.broken[:200])}' if proof.boards else '[red]not found[/]'}"
+    return f"{proof.fault.name}: {f'board {proof.boards}: {escape(proof.broken)}' if proof.boards else '[red]not found[/]'}"
 
 
 def shown(proofs: Sequence[Proof]) -> Table:
@@ -66,5 +66,5 @@ def shown(proofs: Sequence[Proof]) -> Table:
         table.add_column(name)
     for proof in proofs:
         found = f"{proof.boards} board{'s' * (proof.boards != 1)}" if proof.boards else f"[red]not in {BOARDS}[/]"
-        table.add_row(proof.fault.name, proof.fault.where, found, escape(proof.broken[:160]))
+        table.add_row(proof.fault.name, proof.fault.where, found, escape(proof.broken))
     return table

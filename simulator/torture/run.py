@@ -2,9 +2,7 @@
 
 Rules:
  1. After every cut, before the power comes again, every promise is looked at; one that does not hold ends the run.
- 2. At the end nothing strikes any more: in a bounded number of wakes the device runs the good release, or the old one and
-    refuses the bad one; it sleeps, and nothing of the update is left behind.
- 3. A good release whose trial was cut off three times fell back by right: three boots are all that it has.
+ 2. At the end nothing strikes any more: in a bounded number of wakes the device is where it must end (`end.py`), and sleeps.
 """
 
 from __future__ import annotations
@@ -22,19 +20,19 @@ from pathlib import Path
 from otad.bootenv import Slot
 from otad.journal import JournalError
 from otad.journal.reader import Reader
-from otad.statemachine import State
 from simulator import processes
 from simulator.bootloader import Stop
-from simulator.fastboard import SLOT_SIZE, BoardError, FastBoard
+from simulator.fastboard import BoardError, FastBoard
 from simulator.torture.disk import Ext4, Lossy, Steady
+from simulator.torture.end import End
 from simulator.torture.moments import come
-from simulator.torture.plan import Mode, Nature, Plan, Start, Strike
+from simulator.torture.plan import Mode, Plan, Strike
 from simulator.torture.promises import BALLAST, Board, broken, look
-from simulator.torture.stock import OFFERS, Stock
+from simulator.torture.stock import Stock
 
-PATIENCE = 120.0  # seconds that a device may take for anything, on a slow and busy machine
+PATIENCE = 300.0  # seconds that a device may take for anything, on a slow and busy machine
 WAKES = 6  # how often it may have to be woken to come to an end
-TRIES = 3  # boots of a trial
+ALL_LOST = 0.0
 
 
 class Broken(Exception):
@@ -62,6 +60,11 @@ class Result:
     broken: tuple[str, ...] = ()
     brick: bool = False
     seconds: float = 0.0
+
+    @property
+    def why(self) -> str:
+        """What broke, without the console that may follow."""
+        return "; ".join(words.partition("\n")[0] for words in self.broken)
 
 
 class Run:
@@ -146,10 +149,6 @@ class Run:
 
     # -- looking ----------------------------------------------------------------------------------------------------------
 
-    @property
-    def _home(self) -> Slot:
-        return Slot.B if self.plan.start is Start.UPDATED else Slot.A
-
     async def _power_on(self, board: FastBoard) -> None:
         """On again: a whole image must run."""
         booted = await board.power_on()
@@ -166,54 +165,30 @@ class Run:
         return found
 
     async def _end(self, board: FastBoard) -> None:
-        """No strike any more: the device comes to its end by itself."""
-        offered = OFFERS[self.plan.nature].version
+        """No strike any more: the device comes to its end by itself; and stays there when all that was not synced is lost."""
         for _ in range(WAKES):
             if board.slot is None:
                 await self._power_on(board)
             await board.wake()
-            await board.settled(PATIENCE)
+            here = await board.settled(PATIENCE)
+            assert isinstance(here, Slot)
             found = await asyncio.to_thread(look, board, self._stock)
-            if self._over(board, found, offered):
+            end = End(self.plan, found, json.loads(board.release)["version"], here, self._trials)
+            if end.committed or end.refused:
                 break
             board.pass_hours()
         else:
-            raise Broken(f"no end after {WAKES} wakes: {found.events[-1]}")
-        left = list(processes.alive(board.folder))
-        self._at_rest(board, found, (f"processes {left} are left",) if left else ())
-
-    def _over(self, board: FastBoard, found: Board, offered: str) -> bool:
-        """Whether the release was committed, or is refused when it is offered again."""
-        running = json.loads(board.release)["version"]
-        last = found.events[-1]
-        if running == offered and (last["state"], last["outcome"]) == ("commit", "done"):
-            self.result.outcome = "committed"
-            return True
-        if running == offered and last.get("cause", {}).get("code") == "current":
-            self.result.outcome = "committed"
-            return True
-        if last["state"] == "check" and last.get("cause", {}).get("code") == "refused":
-            self.result.outcome = "refused" if self.plan.nature is not Nature.GOOD else "refused after three cut trials"
-            return True
-        return False
-
-    def _at_rest(self, board: FastBoard, found: Board, wrong: tuple[str, ...]) -> None:
-        """What must hold at the end. Raises Broken."""
-        running, record, env = json.loads(board.release)["version"], found.record, found.env
-        committed = self.result.outcome == "committed"
-        here, there = board.boots[-1], self._home
-        checks = {
-            f"{running} runs, which was never good": committed == (self.plan.nature is Nature.GOOD) or self._trials >= TRIES,
-            f"slot {here} runs, which the release did not end in": here is (there.other if committed else there),
-            f"the journal ends in {record}": record is not None and record.state is State.IDLE and record.attempt is None,
-            f"home is not what runs: {record}": record is not None and record.home is here,
-            f"the environment is not at rest: {env}": (env.upgrade_available, env.otad_rollback) == ("0", ""),
-            "another slot is selected than runs": found.selected is here,
-            "the cache holds more than one release brings": _bytes(board.folder / "data" / "updates") < 2 * SLOT_SIZE,
-        }
-        wrong += tuple(words for words, holds in checks.items() if not holds) + tuple(broken(found))
+            raise Broken(f"no end after {WAKES} wakes: {found.state}, {found.events[-1]['state']} {found.events[-1]['outcome']}")
+        self.result.outcome = "committed" if end.committed else "refused"
+        wrong = *end.broken(), *broken(found), *(f"process {pid} is left" for pid in processes.alive(board.folder))
         if wrong:
             raise Broken(*wrong)
+        await board.cut()
+        await self._disk.cut(ALL_LOST, self.plan.seed)
+        left = await self._promised(board)
+        pairs = (found.env, left.env), (found.slots, left.slots), (found.record, left.record)
+        if undone := tuple(f"a last cut undid {was}: {now}" for was, now in pairs if was != now):
+            raise Broken(*undone)
 
     def _now(self, board: FastBoard) -> str:
         """The state that otad is in, as the journal says; empty while it is being written."""
@@ -250,7 +225,3 @@ def _disk(mode: Mode, point: Path, deaf: tuple[str, ...]) -> Ext4 | Lossy | Stea
             return Lossy(point, deaf)
         case Mode.EXT4:
             return Ext4(point)
-
-
-def _bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir())

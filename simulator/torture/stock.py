@@ -19,11 +19,12 @@ from simulator.system import Kernel, System
 from simulator.torture.plan import Nature, Start
 
 FACTORY, EARLIER, FAILED = System("1.0.0"), System("1.1.0"), System("1.2.0", healthy=False)
+NOISE = 4 << 20  # bytes: more than fetch/partial.py's CHUNK in all, so that a download has a ledger on its way
 OFFERS = {
-    Nature.GOOD: System("2.0.0"),
-    Nature.UNHEALTHY: System("2.1.0", healthy=False),
-    Nature.PANICS: System("2.2.0", kernel=Kernel.PANICS),
-    Nature.UNLOADABLE: System("2.3.0", kernel=Kernel.MISSING),
+    Nature.GOOD: System("2.0.0", noise=NOISE),
+    Nature.UNHEALTHY: System("2.1.0", noise=NOISE, healthy=False),
+    Nature.PANICS: System("2.2.0", noise=NOISE, kernel=Kernel.PANICS),
+    Nature.UNLOADABLE: System("2.3.0", noise=NOISE, kernel=Kernel.MISSING),
 }
 PASTS = {Start.UPDATED: (EARLIER, Slot.B), Start.FALLEN: (FAILED, Slot.A)}
 """What such a device was offered, and the slot that it runs since."""

@@ -17,11 +17,7 @@ def line(result: Result) -> str:
     """One board."""
     plan = result.plan
     fell = " ".join(struck.state for struck in result.struck)
-    end = (
-        f"[red]{'BRICK' if result.brick else 'BROKEN'}: {escape('; '.join(result.broken)[:300])}[/]"
-        if result.broken
-        else result.outcome
-    )
+    end = f"[red]{'BRICK' if result.brick else 'BROKEN'}: {escape(result.why)}[/]" if result.broken else result.outcome
     what = f"{plan.mode.value:<5} {plan.start.value:<7} {plan.nature.value:<10}"
     return f"[dim]{plan.seed:>8}[/] {what} {result.seconds:5.1f} s  [cyan]{fell}[/]  {end}"
 
