@@ -11,7 +11,8 @@ Rules:
     between leaves a set that does not fit together, which the next refresh completes; it never passes for a whole one.
  3. What stands here is verified again each time it is read, from the anchor on; what fails is set aside (`<name>.aside`, one
     per name) and fetched again. Damage costs a download, never a visit.
- 4. Everything is bounded: one file a role, ROOTS roots, DOCUMENTS documents, each capped.
+ 4. Everything is bounded: one file a role, DOCUMENTS documents, each capped. Of roots there are as many as the offline keys
+    signed: all of them are the way from an image's anchor to the newest one, and one a year is many.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from otad import durable
 from otad.errors import RetryLater, Who
 from otad.trust.clock import Floor
 
-ROOTS = 256
 DOCUMENTS = 64
 LIMIT = 2 * 2**20  # bytes of any one file: 300 releases with grants are 81 kB
 
@@ -83,10 +83,8 @@ class Store:
         return None
 
     def keep_root(self, version: int, data: bytes) -> None:
-        """Keep an accepted root. Raises RetryLater as every `keep_` does: "data-full", "data-unwritable"."""
+        """Keep an accepted root. Raises RetryLater("data-unwritable") as every `keep_` does."""
         self._write(_root(version), data)
-        for old in self.roots()[:-ROOTS]:
-            _remove(self._folder / _root(old))
 
     def keep_document(self, sha256: str, data: bytes) -> None:
         """Keep a target file whose hash was checked; the ones longest unchanged make room."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from aiohttp import web
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile
 
@@ -18,6 +18,10 @@ from tests.support.trust_device import Device
 from tests.support.tuf_repository import DAY, NOW, TufRepository, TufServer, release
 
 TOP = ("targets", "releases", "rollouts", "snapshot", "timestamp")
+
+TYPES = {"root": "root", "timestamp": "timestamp", "snapshot": "snapshot"}  # the others are "targets": their keys tell them apart
+CONFUSED = [(a, b) for a in TOP for b in ("root", *TOP) if TYPES.get(a) != TYPES.get(b)]
+CONFUSED += [("releases", "rollouts"), ("rollouts", "releases")]  # told apart by what they may list
 
 
 async def refused(device: Device, kind: type[OtadError]) -> Cause:
@@ -44,6 +48,13 @@ def trust_then_publish(repo: TufRepository, role: str) -> None:
 
 def name_of(repo: TufRepository, role: str) -> str:
     return "timestamp.json" if role == "timestamp" else f"{repo.signed[role].version}.{role}.json"
+
+
+def rewrite(repo: TufRepository, name: str, change: Callable[[Any], None]) -> None:
+    """Change a file of metadata as JSON, leaving its signatures as they are."""
+    whole = json.loads(repo.files[f"metadata/{name}"])
+    change(whole)
+    repo.files[f"metadata/{name}"] = json.dumps(whole).encode()
 
 
 class TestSignatures:
@@ -84,6 +95,48 @@ class TestSignatures:
         repo.seal("targets", [signer, signer])
         assert (await refused(device, Rejected)).code == "wrong-threshold"
 
+    async def test_one_signature_written_twice_is_no_metadata(self, device: Device, repo: TufRepository) -> None:
+        repo.publish("targets")
+        repo.seal("targets", repo.signers["targets"][:1])
+        rewrite(repo, "2.targets.json", lambda whole: whole["signatures"].append(whole["signatures"][0]))
+        cause = await refused(device, RetryLater)
+        assert cause.code == "not-metadata"
+        assert "Multiple signatures found for keyid" in cause.what
+
+    async def test_one_key_named_twice_for_a_role_is_no_metadata(self, device: Device, repo: TufRepository) -> None:
+        repo.root.roles["timestamp"].keyids *= 2
+        repo.root.roles["timestamp"].threshold = 2
+        repo.publish_root()
+        assert (await refused(device, RetryLater)).code == "not-metadata"
+
+    async def test_a_threshold_of_none_is_no_metadata(self, device: Device, repo: TufRepository) -> None:
+        repo.root.roles["timestamp"].threshold = 0
+        repo.publish_root()
+        assert (await refused(device, RetryLater)).code == "not-metadata"
+
+    async def test_a_key_of_another_role_does_not_count(self, device: Device, repo: TufRepository) -> None:
+        """The online keys sign targets, as often as the threshold wants."""
+        repo.publish("targets")
+        repo.seal("targets", [repo.signers[role][0] for role in ("timestamp", "snapshot", "rollouts")])
+        assert (await refused(device, Rejected)).code == "wrong-key"
+
+    async def test_what_stands_outside_of_the_signature_is_not_read(self, device: Device, repo: TufRepository) -> None:
+        rewrite(repo, "timestamp.json", lambda whole: whole.update({"x-issued": "2999-01-01T00:00:00Z", "version": 99}))
+        device.synchronised = False
+        assert (await device.repository().refresh()).reading.now == NOW
+
+    async def test_a_changed_field_inside_is(self, device: Device, repo: TufRepository) -> None:
+        rewrite(repo, "timestamp.json", lambda whole: whole["signed"].update({"x-issued": "2999-01-01T00:00:00Z"}))
+        assert (await refused(device, Rejected)).code == "wrong-key"
+
+    async def test_the_last_of_two_equal_names_is_both_verified_and_read(self, device: Device, repo: TufRepository) -> None:
+        """A parser that verifies the one and reads the other would believe anything."""
+        whole = repo.files["metadata/timestamp.json"]
+        repo.files["metadata/timestamp.json"] = whole.replace(b'"version"', b'"version": 99, "version"')
+        await device.repository().refresh()
+        repo.files["metadata/timestamp.json"] = whole.replace(b'"x-issued"', b'"version": 99, "x-issued"')
+        assert (await refused(device, Rejected)).code == "wrong-key"
+
     async def test_a_root_that_its_own_keys_did_not_sign(self, device: Device, repo: TufRepository) -> None:
         old = list(repo.signers["root"])
         repo.rotate("root")
@@ -96,26 +149,6 @@ class TestSignatures:
         repo.publish_root()
         repo.files["metadata/2.root.json"] = repo.files["metadata/3.root.json"]
         assert (await refused(device, Rejected)).code == "rollback-attack"
-
-    async def test_a_cached_404_hides_the_root_that_names_the_new_key(
-        self, device: Device, repo: TufRepository, server: TufServer
-    ) -> None:
-        await device.repository().refresh()
-        repo.rotate("timestamp")
-        repo.publish_root()
-        repo.publish_timestamp()
-
-        async def stale_cache(request: web.Request) -> web.Response:
-            if request.headers.get("Cache-Control") == "no-cache":
-                return web.Response(body=repo.files["metadata/2.root.json"])
-            raise web.HTTPNotFound
-
-        server.bad["metadata/2.root.json"] = stale_cache
-        server.paths()
-        await device.repository().refresh()
-        assert server.paths()[:4] == ["metadata/2.root.json", "metadata/timestamp.json"] + [
-            f"metadata/{n}.root.json" for n in (2, 3)
-        ]
 
     async def test_asked_once_more_and_no_more(self, device: Device, repo: TufRepository, server: TufServer) -> None:
         repo.seal("timestamp", [CryptoSigner.generate_ed25519()])
@@ -209,6 +242,60 @@ class TestMixAndMatch:
         cause = await refused(device, RetryLater)
         assert cause.code == "incomplete-mirror"
         assert cause.what.startswith(f"snapshot.json names {device.url}metadata/1.releases.json")
+
+
+class TestTypes:
+    @pytest.mark.parametrize(("role", "other"), CONFUSED)
+    async def test_any_role_under_the_name_of_another(self, device: Device, repo: TufRepository, role: str, other: str) -> None:
+        """Even where one key signs all of them: what a file is stands in it."""
+        await device.repository().refresh()
+        for name in repo.signers.keys() - {"root"}:
+            repo.signers[name] = repo.signers["root"]
+        for name in ("timestamp", "snapshot", "targets"):
+            repo.root.roles[name] = repo.root.roles["root"]
+        repo.delegate(releases=["releases/*/*", "encodings/*/*"], rollouts=["rollouts/*"])
+        repo.publish_root()
+        repo.publish("targets", "releases", "rollouts")
+        for signed in repo.signed.values():
+            signed.version = 2
+        for name in TOP:
+            repo.seal(name)
+        await device.repository().refresh()
+        trust_then_publish(repo, role)
+        path = f"metadata/{name_of(repo, role)}"
+        repo.signed[other].version = repo.signed[role].version
+        repo.seal(other, name="other")
+        repo.files[path] = repo.files["metadata/other"]
+        cause = await refused(device, Rejected)
+        assert cause.code in {"mix-and-match", "arbitrary-target"}
+
+    @pytest.mark.parametrize("spec", ["2.0.0", "0.9.0", "one", "1"])
+    @pytest.mark.parametrize("role", TOP)
+    async def test_another_version_of_the_specification(self, device: Device, repo: TufRepository, role: str, spec: str) -> None:
+        repo.signed[role].spec_version = spec
+        repo.seal(role)
+        cause = await refused(device, RetryLater)
+        assert cause.code == "not-metadata"
+        assert "spec_version" in cause.what
+
+    @pytest.mark.parametrize("role", TOP)
+    async def test_larger_than_any_role_may_be(self, device: Device, repo: TufRepository, role: str) -> None:
+        repo.signed[role].unrecognized_fields["x-padding"] = "." * 2**21
+        repo.seal(role)
+        assert (await refused(device, Rejected)).code == "endless-data"
+
+    @pytest.mark.parametrize("role", TOP)
+    async def test_deeper_than_anything_is(self, device: Device, repo: TufRepository, role: str) -> None:
+        """Shallow enough to be parsed, too deep to be made canonical: nobody can have signed it."""
+        rewrite(repo, name_of(repo, role), lambda whole: whole["signed"].update({"x-deep": "HERE"}))
+        path = f"metadata/{name_of(repo, role)}"
+        for depth in (500, 900, 5000):
+            deep = b"[" * depth + b"]" * depth
+            good = repo.files[path]
+            repo.files[path] = good.replace(b'"HERE"', deep)
+            with pytest.raises(OtadError):
+                await device.repository().refresh()
+            repo.files[path] = good
 
 
 class TestExpiry:

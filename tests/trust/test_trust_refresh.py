@@ -11,7 +11,6 @@ import pytest
 
 from otad.errors import Rejected, RetryLater
 from otad.formats.encodings import Encodings
-from otad.trust import workflow
 from otad.trust.store import DOCUMENTS, Store
 from tests.support.trust_device import Device
 from tests.support.tuf_repository import DAY, NOW, TufRepository, TufServer, grant, release
@@ -239,23 +238,6 @@ class TestRoots:
         await device.repository().refresh()
         assert server.paths()[0] == "metadata/7.root.json"
 
-    async def test_intermediate_roots_may_be_expired(self, device: Device, repo: TufRepository) -> None:
-        repo.root.expires = NOW - 10 * DAY
-        repo.publish_root(seal=True)
-        repo.publish_root()
-        await device.repository().refresh()
-
-    async def test_bounded_per_refresh_and_going_on(
-        self, device: Device, repo: TufRepository, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(workflow, "MAX_ROOTS", 2)
-        for _ in range(3):
-            repo.publish_root()
-        with pytest.raises(RetryLater) as caught:
-            await device.repository().refresh()
-        assert caught.value.cause.code == "too-many-roots"
-        await device.repository().refresh()
-
     async def test_newer_anchor_in_the_image(self, device: Device, repo: TufRepository, server: TufServer) -> None:
         await device.repository().refresh()
         for _ in range(4):
@@ -317,11 +299,3 @@ def test_documents_are_bounded(tmp_path: Path) -> None:
     for number in range(DOCUMENTS + 10):
         store.keep_document(f"{number:064x}", b"")
     assert len(list((tmp_path / "documents").iterdir())) == DOCUMENTS
-
-
-def test_roots_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("otad.trust.store.ROOTS", 3)
-    store = Store(tmp_path, tmp_path / "root.json")
-    for version in range(8, 13):
-        store.keep_root(version, b"")
-    assert store.roots() == [10, 11, 12]
