@@ -25,7 +25,7 @@ from tuf.api.exceptions import (
     UnsignedMetadataError,
 )
 from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Targets
-from tuf.api.serialization import DeserializationError
+from tuf.api.serialization import DeserializationError, SerializationError
 from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 from tuf.ngclient.config import EnvelopeType
 
@@ -175,7 +175,7 @@ class Verifier:
 
     def _refusal(self, role: str, by: str, data: bytes, origin: str, error: RepositoryError) -> OtadError:
         """What tuf's `error` means. All but the first two were raised for metadata whose signatures are good."""
-        if isinstance(error, DeserializationError):
+        if isinstance(error, (DeserializationError, SerializationError)):  # not read, or not to be made canonical and verified
             return refusals.not_metadata(origin, str(error.__cause__ or error))
         if isinstance(error, UnsignedMetadataError):
             return refusals.unsigned(origin, role, *self._signatures(role, by, data))
