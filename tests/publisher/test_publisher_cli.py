@@ -132,6 +132,16 @@ def test_a_release_is_taken_back(otarepo: Otarepo, ws: Workspace, out: Path) -> 
     assert complaint == "warning: 1.1.0 is withdrawn: no device takes it any more\n"
 
 
+def test_a_release_is_put_on_a_medium(otarepo: Otarepo, ws: Workspace, published: Path, tmp_path: Path) -> None:
+    status, said, _ = otarepo("export", ws.path, tmp_path / "stick", "--version", "1.0.0")
+    assert status == 0
+    assert re.fullmatch(rf"{tmp_path}/stick: 1\.0\.0: 6 files, [0-9,]+ bytes, read back and right; 6 of them are new\n", said)
+    assert otarepo("export", ws.path, tmp_path / "stick", "--version", "1.0.0")[1].endswith("; 0 of them are new\n")
+    (tmp_path / "file").write_text("")
+    status, _, complaint = otarepo("export", ws.path, tmp_path / "file" / "stick", "--version", "1.0.0")
+    assert (status, complaint) == (1, f"cannot do this: {tmp_path / 'file'}: File exists\n")
+
+
 def test_what_is_not_needed_is_deleted(otarepo: Otarepo, ws: Workspace, published: Path) -> None:
     draft = published / "blobs" / ".draft-1"
     draft.write_bytes(bytes(2000))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-from otad.errors import OtadError
+from otad.errors import OtadError, Who
 from otad.publisher.cli.app import app
 from otad.publisher.cli.terminal import failed
 
@@ -22,4 +22,8 @@ def main() -> None:
         app(prog_name="otarepo")
     except OtadError as error:
         failed(error)
+        sys.exit(1)
+    except OSError as error:  # a folder that cannot be written, a full disk: the machine's, and not ours to foresee one by one
+        name = f"{error.filename}: " if error.filename else ""
+        failed(OtadError("os-error", f"{name}{error.strerror}", who=Who.INTEGRATOR))
         sys.exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from otad.publisher.cli import gc, image, init, key, publish, release, rollout, serve, sign, verify
+from otad.publisher.cli import export, gc, image, init, key, publish, release, rollout, serve, sign, verify
 
 app = typer.Typer(
     help="Build, sign, publish and roll out releases as static files.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -20,6 +20,7 @@ app.add_typer(rollout.app, name="rollout")
 app.add_typer(sign.app, name="sign")
 app.command("publish")(publish.publish)
 app.command("refresh")(publish.refresh)
+app.command("export")(export.export)
 app.command("gc")(gc.gc)
 app.command("verify")(verify.verify)
 app.command("serve")(serve.serve)
