@@ -1,5 +1,5 @@
 # Every target works from a bare checkout: it first brings what is missing (tools/bootstrap says what). `make` lists them.
-.PHONY: help setup demo test torture lint bench sweep graph settings failures schemas pictures lock hooks install install-python install-system clean
+.PHONY: help setup demo test torture lint bench sweep mutants graph settings failures schemas pictures lock hooks install install-python install-system clean
 
 PY := .venv/bin/python
 
@@ -31,6 +31,9 @@ bench: setup  ## measure; writes build/bench.json
 
 sweep: setup  ## everything that may happen to a device, in every state that it gets into; figures into build/bench.json
 	@$(PY) -m simulator.sweep $(ARGS)
+
+mutants: setup  ## deliberate faults of otad, each of which the sweep must see; figures into build/bench.json
+	@$(PY) -m simulator.sweep.mutants $(ARGS)
 
 graph: setup  ## the state machine's diagram, from its table
 	@$(PY) tools/graph.py

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import time
 from collections import Counter
@@ -34,7 +33,6 @@ class Explored(NamedTuple):
 
 def explored(scenario: Scenario, bound: int) -> Explored:
     """Explore `scenario`."""
-    logging.disable(logging.CRITICAL)  # otad tells what happens to it; here that is the explorer's to tell
     began, explorer = time.perf_counter(), Explorer(scenario, bound)
     violation = explorer.explore()
     seconds = time.perf_counter() - began

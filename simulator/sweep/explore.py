@@ -8,8 +8,10 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from simulator.sweep import properties
@@ -19,6 +21,18 @@ from simulator.sweep.properties import BOOTS, Broken, Residual, must
 from simulator.sweep.scenario import Scenario
 
 Script = tuple[int, ...]
+STEPS = 300  # more than any device takes that something happened to
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Otad tells what happens to it; of so many devices that is too much, and of none that is there."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 class Violation(NamedTuple):
@@ -37,6 +51,7 @@ class Visit(NamedTuple):
     parent: int
     label: str
     script: Script = ()
+    steps: int = 0  # since something happened
 
 
 Layer = dict[tuple[Node, Script], Visit]
@@ -60,7 +75,7 @@ class Explorer:
 
     def explore(self) -> Violation | None:
         """All of it; the first violation, if there is one."""
-        with closing(self._graph.turns):
+        with closing(self._graph.turns), _silence():
             return self._explored()
 
     def _explored(self) -> Violation | None:
@@ -91,6 +106,7 @@ class Explorer:
     def _visit(self, visit: Visit, ahead: Layer, *, last: bool) -> list[Visit]:
         """Note a state, and what it leads to."""
         node, script = visit.node, visit.script
+        must(visit.steps <= STEPS, "it comes to rest", f"not in {STEPS} steps")
         at = self._index[node] if script else self._note(visit)
         way = self._graph.ways(node, script, last=last)
         self.residuals.update(way.residuals)
@@ -104,7 +120,8 @@ class Explorer:
             return []
         if not script:
             self._quiet[at], self._reboots[at] = way.quiet.to, way.quiet.boots
-        return [Visit(way.quiet.to, at, f"{visit.label}; {way.quiet.label}" if script else way.quiet.label)]
+        label = f"{visit.label}; {way.quiet.label}" if script else way.quiet.label
+        return [Visit(way.quiet.to, at, label, steps=visit.steps + 1)]
 
     def _note(self, visit: Visit) -> int:
         at = self._index[visit.node] = len(self.nodes)
@@ -129,8 +146,7 @@ class Explorer:
                 if self.nodes[way[-1]].device.lost == Lost.BOTH:
                     self.residuals[Residual.BOTH_LOST] += 1
                     continue
-                on = [("", self.nodes[at]) for at in way[1:]]
-                return self._violation(broken, (*self._history(start), *on))
+                return self._violation(broken, (*self._history(start), *self._by_itself(way)))
         return None
 
     def _way_on(self, start: int) -> tuple[list[int], dict[int, int]]:
@@ -157,13 +173,13 @@ class Explorer:
             circle = way[places[last] :]
             for at in circle:
                 self._boots[at] = 0
-            self._judge_end(circle)
+            self._judge_end(circle, way[0])
         for at, after in zip(reversed(way[:-1]), reversed(way[1:]), strict=True):
             if self._boots[at] < 0:
                 self._boots[at] = self._boots[after] + self._reboots[at]
         must(self._boots[way[0]] <= BOOTS, f"settled within {BOOTS} boots", f"{self._boots[way[0]]} boots")
 
-    def _judge_end(self, circle: list[int]) -> None:
+    def _judge_end(self, circle: list[int], start: int) -> None:
         """Raise Broken unless a device may go round like this for ever."""
         nodes = [self.nodes[at] for at in circle]
         places = {node.place for node in nodes}
@@ -175,6 +191,8 @@ class Explorer:
         for node in nodes:
             if node.place is Place.REST:
                 self._passes(properties.at_rest(self._scenario, node.device, node.here))
+        if start == 0 and nodes[-1].running:
+            properties.undisturbed(self._scenario, nodes[-1].device, nodes[-1].here)
 
     def _passes(self, residual: Residual | None) -> None:
         if residual:
@@ -190,6 +208,11 @@ class Explorer:
             told.append((label, self.nodes[at]))
             at = parent
         return told[::-1]
+
+    def _by_itself(self, way: list[int]) -> list[tuple[str, Node]]:
+        """How it went on when nothing happened any more."""
+        quiet = [self._graph.ways(self.nodes[at], last=True).quiet for at in way[:-1]]
+        return [(edge.label, edge.to) for edge in quiet if edge]
 
     def _violation(self, broken: Broken, history: tuple[tuple[str, Node], ...]) -> Violation:
         return Violation(self._scenario.name, broken.name, broken.seen, tuple(history))

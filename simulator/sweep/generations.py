@@ -11,6 +11,7 @@ from otad.formats.release import Release
 from otad.payload import Installed
 from otad.ports import Generation
 from otad.statemachine import Attempt
+from simulator.sweep import properties
 from simulator.sweep.device import Device, Made
 from simulator.sweep.world import World
 
@@ -50,6 +51,12 @@ class Generations:
         """One rename."""
         if self.number(number) is None:
             raise RetryLater("generation-missing", f"there is no generation {number}")
+        world = self.world
+        if (
+            slot is world.running.slot and world.device.pointer(slot) != number
+        ):  # this is how one without a system image is confirmed
+            world.passes(properties.on_confirm(world.scenario, world.device, world.running))
+            properties.must(world.running.current == number, "what was healthy is confirmed", f"{world.running}, not {number}")
         self._change(f"slot {slot.value} points at generation {number}", self.world.device.pointing(slot, number))
 
     def unpoint(self, slot: Slot) -> None:

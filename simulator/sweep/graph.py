@@ -163,6 +163,9 @@ class Graph:
             return
         if node.place in {Place.UP, Place.LIVE, Place.REST}:
             yield Edge("the power goes, or somebody reboots", Node(Place.OFF, off(device)))
+        if node.place in {Place.LIVE, Place.REST} and device.env.upgrade_available != "1":
+            counts = device.env._replace(bootcount="3", otad_boots="1")
+            yield Edge("another tool writes the counts", node._replace(device=device._replace(env=counts)))
         if node.place is Place.LIVE:
             yield Edge("otad is killed", Node(Place.UP, device, node.here._replace(awake=False, refused="")))
 

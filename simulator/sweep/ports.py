@@ -21,6 +21,7 @@ from otad.statemachine import Attempt, Kind, Outcome
 from simulator.sweep import properties
 from simulator.sweep.device import NAMES, Content, Device, Lost
 from simulator.sweep.properties import Broken
+from simulator.sweep.scenario import Nature
 from simulator.sweep.world import Rebooted, World
 
 CAMPAIGN = "c"
@@ -62,6 +63,7 @@ class Environment:
         here = world.running.slot
         proved = world.device.holding(here, world.device.slot(here)._replace(proved=True, given_up=False))
         self._store(f"confirm {here.value}", uboot.confirm(here), proved)
+        properties.on_confirmed(world.device)
 
     def rollback(self, goal: Slot) -> None:
         """Only to a slot that holds something whole. What is given up is not known to be good any more."""
@@ -71,6 +73,7 @@ class Environment:
         if goal is not here:
             device = device.holding(here, device.slot(here).without_proof())
         self._store(f"roll back to {goal.value}", uboot.rollback(goal, here), device)
+        properties.on_rolled_back(world.device)
 
     def proven(self) -> None:
         """A stable boot."""
@@ -165,11 +168,16 @@ class Neighbours:
         world = self.world
         properties.on_write(world.device, world.running, slot)
         world.content(slot, Content(whole=False), f"half of slot {slot.value} written")
+        if world.scenario.named(release.version) is Nature.DEADLY:
+            world.end()
         await world.moment("the install", stoppable=True)
         if world.choose("", "swupdate fails"):
             raise RetryLater("swupdate", "it exited 1")
         properties.on_write(world.device, world.running, slot)
         world.content(slot, Content(release.version), f"slot {slot.value} written")
+        if world.scenario.named(release.version) is Nature.ARMS:
+            armed = {"boot_partition": slot.value, "upgrade_available": "1", "bootcount": "0"}
+            world.effect(f"the bundle arms {slot.value}", world.device.storing(armed))
         return (Installed(release.version, "0" * 64, 1),)
 
     def forget(self) -> None:
@@ -181,6 +189,8 @@ class Neighbours:
         del attempt
         world = self.world
         await world.moment("the health checks")
+        if world.scenario.of(world.device.slot(world.running.slot)) is Nature.CRASHES:
+            raise Rebooted
         if not world.scenario.runs_well(world.device, world.running) or world.choose(
             "", "a check fails, or a person has it undone"
         ):
@@ -191,8 +201,9 @@ class Neighbours:
     async def glance(self) -> Cause | None:
         """In probation."""
         world = self.world
-        bad = not world.scenario.runs_well(world.device, world.running) or world.choose("", "a check fails in probation")
-        return Cause("unhealthy", "", "") if bad else None
+        if world.scenario.sickens(world.device, world.running) or world.choose("", "a check fails in probation"):
+            return Cause("unhealthy", "", "")
+        return None
 
     # Host
     async def stop(self) -> None:

@@ -11,7 +11,7 @@ from enum import Enum
 
 from otad.bootenv import Slot
 from otad.bootenv.uboot import boot_status
-from otad.statemachine import Attempt, Kind, State
+from otad.statemachine import Attempt, Kind, Record, State
 from simulator.sweep.device import Device, Lost, Running
 from simulator.sweep.scenario import Nature, Scenario
 
@@ -46,8 +46,31 @@ def must(holds: bool, name: str, seen: str) -> None:
         raise Broken(name, seen)
 
 
+def saved(device: Device, state: State) -> None:
+    """Before something is done that only one state does: the journal says that this is the state."""
+    record = device.memory.load()
+    must(record is not None and record.state is state, "save, then act", f"{state.value} acts, the journal says {record}")
+
+
+def on_kept(before: Record | None, device: Device, here: Slot) -> None:
+    """After a commit of the journal: a release that failed on trial is refused in the same breath, and no trial is left alone."""
+    after = device.memory.load()
+    if after and after.state is State.IDLE and (before is None or before.state is not State.ROLLBACK):  # it may fail: no store
+        must(device.env.upgrade_available != "1", "otad never leaves a trial alone", f"it is idle after {before}; {device.env}")
+    attempt = after.attempt if after else None
+    ends = before and before.state is State.ROLLBACK and before.goal is here and device.env.otad_rollback == ""
+    if ends and after and after.state is not State.ROLLBACK:
+        must(after.home is here, "home is where a rollback ends", f"{after} in slot {here.value}")
+    began = after and after.state is State.ROLLBACK and before and before.state is not State.ROLLBACK
+    failed = began and after and after.cause and after.cause.code in {"unhealthy", "boot-failed"}
+    if failed and attempt and attempt.kind is not Kind.REVERT:
+        refused = any(release == attempt.release and refused for _, release, _, refused, _ in device.memory.attempts)
+        must(refused, "a release that failed on trial is refused", f"{attempt} is not in {device.memory.attempts}")
+
+
 def on_write(device: Device, running: Running, slot: Slot) -> None:
     """Before a slot is written."""
+    saved(device, State.INSTALL)
     status = boot_status(device.env._asdict(), running.slot)
     must(slot is not running.slot, "never write the booted slot", f"slot {slot.value} runs")
     must(slot is not status.selected, "never write the selected or armed slot", f"slot {slot.value} is selected")
@@ -57,6 +80,7 @@ def on_write(device: Device, running: Running, slot: Slot) -> None:
 
 def on_arm(device: Device, target: Slot, attempt: Attempt | None) -> None:
     """Before a slot is armed."""
+    saved(device, State.REBOOT)
     content, pointer = device.slot(target), device.pointer(target)
     must(content.whole and content.version != "", "never arm partial or unverified bytes", f"slot {target.value}: {content}")
     must(attempt is not None, "only an attempt arms", f"slot {target.value}")
@@ -73,12 +97,33 @@ def on_armed(device: Device, running: Running) -> None:
     must(env.otad_rollback == "", "a trial begins with no slot given up", f"{env}")
 
 
+def on_confirmed(device: Device) -> None:
+    """After the booted slot was confirmed."""
+    env = device.env
+    fresh = env.bootcount in {"", "0"} and env.otad_boots in {"", "0"}
+    must(fresh and env.upgrade_available != "1", "a confirmed slot is stable, with fresh counters", f"{env}")
+
+
+def on_rolled_back(device: Device) -> None:
+    """After a slot was selected by a rollback."""
+    env = device.env
+    must(env.otad_fallback == "", "what a rollback leaves is no fallback", f"{env}")
+    must(env.upgrade_available != "1", "a rollback ends the trial", f"{env}")
+
+
 def on_confirm(scenario: Scenario, device: Device, running: Running) -> Residual | None:
     """Before the booted slot, or what runs in it, is confirmed."""
+    saved(device, State.COMMIT)
     must(running.examined, "never confirm what was not healthy in this boot", f"slot {running.slot.value}, {running}")
     content = device.slot(running.slot)
     if content.rotten:
         return Residual.LATE_ROT
+    record = device.memory.load()
+    attempt = record.attempt if record else None
+    pointer = device.pointer(running.slot)
+    if attempt and attempt.target:
+        own = pointer == attempt.generation and (pointer is not None or attempt.kind is Kind.REVERT)  # the factory's has none
+        must(own, "what is confirmed is one generation", f"{attempt}, slot {running.slot.value} points at {pointer}")
     good = scenario.runs_well(device, running)
     must(good, "never confirm a bad release", f"slot {running.slot.value} holds {content}, runs {runs(device, running)}")
     return None
@@ -86,6 +131,7 @@ def on_confirm(scenario: Scenario, device: Device, running: Running) -> Residual
 
 def on_select(device: Device, goal: Slot) -> None:
     """Before a slot is selected by a rollback."""
+    saved(device, State.ROLLBACK)
     content = device.slot(goal)
     must(content.whole and content.version != "", "never roll back to partial bytes", f"slot {goal.value}: {content}")
 
@@ -122,6 +168,7 @@ def at_rest(scenario: Scenario, device: Device, running: Running) -> Residual | 
     must(record is not None and record.state is State.IDLE, "it ends idle", told)
     must(record is not None and record.home is here, "home is the slot that runs", told)
     must(running.apps, "the applications run", told)
+    must(running.current == device.pointer(here), "what runs is what the slot points at", told)
     must(_settled(scenario, device, running), "a good release arrives, or it is said why not", f"{device.memory.attempts} {told}")
     return None
 
@@ -130,6 +177,16 @@ def _settled(scenario: Scenario, device: Device, running: Running) -> bool:
     """The release on offer runs, or this device refuses it."""
     refused = any(refused for _, release, _, refused, _ in device.memory.attempts if release == scenario.version)
     return refused or runs(device, running) == scenario.version
+
+
+def undisturbed(scenario: Scenario, device: Device, running: Running) -> None:
+    """Where a device ends to which nothing happened at all."""
+    generation = device.generation(running.current)
+    if scenario.nature is Nature.SICKENS and not scenario.system and generation and generation.previous is None:
+        return  # what the factory brought is no generation, so there is nothing to go back to: it is told, and stays
+    arrives = scenario.nature is Nature.GOOD
+    seen = f"it runs {runs(device, running)}, {device.memory.attempts}"
+    must((runs(device, running) == scenario.version) is arrives, "a good release arrives, and no other", seen)
 
 
 def without_otad(scenario: Scenario, device: Device) -> Residual | None:

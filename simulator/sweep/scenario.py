@@ -18,6 +18,14 @@ class Nature(str, Enum):
     PANICS = "panicking"  # the kernel starts and resets
     UNLOADABLE = "unloadable"  # the boot loader cannot load it
     MUTE = "mute"  # boots, and its otad never starts: otad-deadline reboots
+    CRASHES = "crashing"  # boots, otad starts, and the kernel resets while the checks run
+    SICKENS = "sickening"  # its checks hold through the soak, and fail in probation
+    DEADLY = "deadly"  # installing it takes so much that otad is killed, every time
+    ARMS = "arming"  # its bundle changes the boot environment itself
+
+
+HEALTHY = {Nature.GOOD, Nature.SICKENS, Nature.DEADLY, Nature.ARMS}
+"""Natures of a release whose checks hold on trial."""
 
 
 @dataclass(frozen=True)
@@ -50,5 +58,11 @@ class Scenario:
     def runs_well(self, device: Device, running: Running) -> bool:
         """Whether the system that runs and its applications are good. Rot in a slot that runs shows at its next boot."""
         generation = device.generation(running.current)
-        good = self.named(device.slot(running.slot).version) is Nature.GOOD
-        return good and (generation is None or self.named(generation.version) is Nature.GOOD)
+        good = self.named(device.slot(running.slot).version) in HEALTHY
+        return good and (generation is None or self.named(generation.version) in HEALTHY)
+
+    def sickens(self, device: Device, running: Running) -> bool:
+        """Whether what runs fails its checks in probation."""
+        generation = device.generation(running.current)
+        version = generation.version if generation else device.slot(running.slot).version
+        return self.named(version) is Nature.SICKENS

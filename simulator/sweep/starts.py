@@ -15,11 +15,11 @@ BEFORE = "1.0.1"  # the release that a device met before this one
 
 
 def scenarios() -> Iterator[Scenario]:
-    """All of them. A release without a system image starts no kernel: it is good, or its checks fail."""
+    """All of them. A release without a system image starts no kernel: it is good, or its checks fail, sooner or later."""
     for name, begins, before in devices():
         for nature in Nature:
             yield Scenario(f"{name}, {nature.value} release", begins, nature, before=before)
-        for nature in (Nature.GOOD, Nature.UNHEALTHY):
+        for nature in (Nature.GOOD, Nature.UNHEALTHY, Nature.SICKENS):
             yield Scenario(f"{name}, {nature.value} release without a system image", begins, nature, system=False, before=before)
 
 

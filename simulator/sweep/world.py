@@ -82,6 +82,7 @@ class World:
             self.end()
         if chosen == 2:  # noqa: PLR2004  # the third option
             self.cancel(Cause("cancelled", "by a person", ""))
+        await asyncio.sleep(0)  # what was told to end, ends here
         if chosen:
             await asyncio.Event().wait()
 
@@ -91,8 +92,9 @@ class World:
             self.residuals.add(residual)
 
     def _kept(self, memory: Memory) -> None:
-        record = memory.load()
+        before, record = self.device.memory.load(), memory.load()
         self.effect(f"journal: {record.state.value if record else 'nothing'}", self.device._replace(memory=memory))
+        properties.on_kept(before, self.device, self.running.slot)
 
     def content(self, slot: Slot, content: Content, name: str) -> None:
         """A slot holds something else."""
