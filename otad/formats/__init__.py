@@ -17,7 +17,8 @@ from typing_extensions import Self
 from otad.errors import Rejected, Who
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 
 
 _NUMBER, _WORD = "(0|[1-9][0-9]*)", "[0-9A-Za-z-]*"

@@ -145,8 +145,10 @@ def _opened(file: Path, passphrase: Passphrase) -> PrivateKeyTypes:
     try:
         return load_pem_private_key(file.read_bytes(), passphrase(file.stem) if _encrypted(file) else None)
     except ValueError as error:
-        what = f"cannot open the key {file}: {error}"
-        raise Rejected("key-locked", what, "Check that it is a private key, and its passphrase", who=Who.INTEGRATOR) from error
+        what = f"cannot open the key {file}: it is no private key (PEM), or the passphrase is wrong"
+        raise Rejected(
+            "key-locked", what, "Check both; OTAREPO_PASSPHRASE goes before what is typed", who=Who.INTEGRATOR
+        ) from error
 
 
 def _encrypted(file: Path) -> bool:

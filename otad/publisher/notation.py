@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from otad.errors import Rejected, Who
+from otad.formats import NAME
 from otad.formats.curve import MILLION, Curve, Match
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
@@ -100,7 +101,9 @@ def checked(kind: type[AnyModel], code: str, **fields: Any) -> AnyModel:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "[key]")
-        what = f"{where}: {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
+        named = first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] == NAME
+        msg = "lower-case letters, digits, and . _ - between them; at most 64" if named else first["msg"]
+        what = f"{where}: {first['input']!r}: {msg.removeprefix('Value error, ')}"
         raise Rejected(code, what, "Correct it and run the command again", who=Who.INTEGRATOR) from error
 
 

@@ -121,7 +121,7 @@ def _deliver(ws: Workspace, out: Path, now: datetime, progress: Progress) -> Pub
 def _acceptable(ws: Workspace, now: datetime) -> None:
     """Everything is signed by the keys that it needs now. Roll-outs are signed anew: their key is online."""
     if waits := waiting(ws):
-        what = f"cannot publish: {'; '.join(str(one) for one in waits)}"
+        what = "; ".join(map(str, waits))
         raise Rejected("signatures-missing", what, "See `otarepo sign`, or give it up: `otarepo sign drop`", who=Who.INTEGRATOR)
     if not ws.roles.accepted(ROLLOUTS):
         ws.roles.save(ROLLOUTS, ws.roles.targets(ROLLOUTS), now=now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, Literal
 
 from tuf.api.metadata import Metadata
@@ -37,6 +38,15 @@ class Request(Document):
     before: dict[str, Any]
     judges: tuple[dict[str, Any], ...]
     names: dict[str, str]
+
+    @classmethod
+    def read(cls, file: Path) -> Request:
+        """The request in `file`. Raises Rejected("request-invalid")."""
+        try:
+            return cls.decode(file.read_bytes(), str(file))
+        except Rejected as error:
+            what = f"{file} is no request for signatures"
+            raise Rejected("request-invalid", what, "Give a file of `otarepo sign export`", who=Who.INTEGRATOR) from error
 
     def opened(self) -> tuple[Metadata[Any], list[Judge]]:
         """The metadata, and who decides about it. Raises Rejected("request-invalid")."""
@@ -76,14 +86,24 @@ class Request(Document):
 
 
 def _changes(before: Any, after: Any, at: str = "") -> Iterator[str]:
+    before, after = _by_name(before), _by_name(after)
     if isinstance(before, dict) and isinstance(after, dict):
         for name in sorted({*before, *after}):
             where = f"{at} {name}".strip()
             if name not in after:
                 yield f"- {where}"
             elif name not in before:
-                yield f"+ {where}: {after[name]}"
+                yield f"+ {where}" + (f": {after[name]}" if after[name] is not None else "")
             else:
                 yield from _changes(before[name], after[name], where)
     elif before != after:
         yield f"{at}: {before} -> {after}"
+
+
+def _by_name(value: Any) -> Any:
+    """A list as a table, by what its entries are called: then it is told which came and which went."""
+    if isinstance(value, list) and all(isinstance(one, dict) and "name" in one for one in value):
+        return {one["name"]: one for one in value}
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return dict.fromkeys(value)
+    return value

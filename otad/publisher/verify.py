@@ -144,7 +144,7 @@ class _Search:
                     self.seen.find(url, error.cause.what)
 
         await self.seen.each(paths, look)
-        self.seen.report.parts.append(Part(name, files=len(paths), bytes=sum(targets[path].length for path in paths)))
+        self.seen.report.parts.append(Part(f"{name}/", files=len(paths), bytes=sum(targets[path].length for path in paths)))
         return read
 
     async def _blobs(self, blobs: Mapping[str, int]) -> None:
@@ -161,6 +161,6 @@ class _Search:
                 self.seen.is_signed(path, reply, path.removeprefix("blobs/"), blobs[path])
 
         await self.seen.each(list(blobs), look)
-        self.seen.report.parts.append(Part("blobs", files=len(blobs), bytes=total))
+        self.seen.report.parts.append(Part("blobs/", files=len(blobs), bytes=total))
         for path in list(blobs)[:1]:
             self.seen.find(path, *await self.seen.place.no_ranges(path))

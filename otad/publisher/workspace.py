@@ -31,6 +31,7 @@ from otad.publisher.cms import BundleSigner
 from otad.publisher.genesis import first_root, first_targets
 from otad.publisher.keys import KeyFolder, KeyType, Passphrase, no_passphrase
 from otad.publisher.lock import one_writer
+from otad.publisher.notation import checked
 from otad.publisher.roles import LIFETIMES, RELEASES, ROLES, ROLLOUTS, ROOT, TARGETS, Roles
 
 SETTINGS = "otarepo.json"
@@ -85,10 +86,9 @@ class Workspace:
     def create(cls, path: Path, product: str, ceremony: Ceremony = Ceremony(), *, now: datetime) -> Workspace:
         """Make the keys and the first metadata at `path`, which must be empty or not exist."""
         _check(path, ceremony)
+        lifetimes = {role: int(life.total_seconds()) for role, life in ceremony.lifetimes.items()}
+        settings = checked(Settings, "product-name", product=product, lifetimes=lifetimes)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings = Settings(
-            product=product, lifetimes={role: int(life.total_seconds()) for role, life in ceremony.lifetimes.items()}
-        )
         workspace = cls(path, settings, KeyFolder(path / "keys", lambda _: ceremony.passphrase or b""))
         workspace.signer.create(product, ceremony.bundle_type, ceremony.passphrase)
         keys = _make_keys(workspace.keys, ceremony)

@@ -82,6 +82,13 @@ def test_a_new_workspace_says_what_images_need(otarepo: Otarepo, tmp_path: Path)
     assert Workspace.open(tmp_path / "ws").roles.lifetimes["timestamp"].days == 1
 
 
+def test_a_product_that_is_no_name_makes_nothing(otarepo: Otarepo, tmp_path: Path) -> None:
+    status, said, complaint = otarepo("init", tmp_path / "ws", "--product", "My Camera")
+    assert (status, said) == (1, "")
+    assert "product: 'My Camera': lower-case letters, digits, and . _ - between them; at most 64" in complaint
+    assert not (tmp_path / "ws").exists()
+
+
 def test_keys_are_listed_rotated_and_exported(otarepo: Otarepo, ws: Workspace) -> None:
     assert otarepo("key", "rotate", ws.path, "root")[1].startswith("root4 signs root in place of root1")
     listed = otarepo("key", "list", ws.path)[1]
@@ -102,7 +109,7 @@ def test_signatures_are_brought_from_elsewhere(otarepo: Otarepo, ws: Workspace, 
     waits = "targets 2 needs 1 more signature of 2: keys targets2, targets3"
     assert complaint.splitlines() == [f"not yet: {waits}", f"next step: otarepo sign export {ws.path} targets FILE"]
     assert otarepo("sign", "list", ws.path)[1] == f"{waits}\n"
-    assert f"cannot publish: {waits}" in otarepo("publish", ws.path, out)[2]
+    assert f"cannot do this: {waits}" in otarepo("publish", ws.path, out)[2]
 
     file = tmp_path / "targets-2.json"
     assert otarepo("sign", "export", ws.path, "targets", file)[0] == 0
@@ -115,6 +122,9 @@ def test_signatures_are_brought_from_elsewhere(otarepo: Otarepo, ws: Workspace, 
         0, f"{file}: taken\nNothing waits for signatures any more. Publish to make it so.\n", "",
     )  # fmt: skip
     assert otarepo("sign", "list", ws.path)[1] == "Nothing waits for signatures.\n"
+    (tmp_path / "other.json").write_text("{}")
+    complaint = otarepo("sign", "take", ws.path, tmp_path / "other.json")[2]
+    assert complaint.startswith(f"cannot do this: {tmp_path / 'other.json'} is no request for signatures\n")
     assert otarepo("publish", ws.path, out)[0] == 0
     assert otarepo("sign", "drop", ws.path, "targets")[0] == 1
 

@@ -45,7 +45,7 @@ def code(refused: pytest.ExceptionInfo[Rejected]) -> str:
 def test_two_people_sign_and_then_it_is_published(ws: Workspace, published: Path, safes: Path) -> None:
     rotation.renew(ws, "targets", now=NOW)
     assert waits(ws) == ["targets 2 needs 2 more signatures of 2: keys targets1, targets2, targets3"]
-    with pytest.raises(Rejected, match=r"cannot publish: targets 2 needs 2 more signatures of 2: keys targets1, ") as refused:
+    with pytest.raises(Rejected, match=r"targets 2 needs 2 more signatures of 2: keys targets1, ") as refused:
         publish(ws, published, now=NOW)
     assert code(refused) == "signatures-missing"
     refresh(ws, published, now=NOW)  # the fleet is kept alive meanwhile
@@ -123,6 +123,15 @@ def test_what_changed_since_is_not_taken(ws: Workspace, safes: Path) -> None:
     with pytest.raises(Rejected, match="has changed since") as refused:
         signing.take(ws, old)
     assert code(refused) == "request-differs"
+
+
+def test_a_signer_sees_which_key_comes_and_which_goes(ws: Workspace, safes: Path) -> None:
+    rotation.rotate(ws, "releases", now=NOW)
+    lines = list(signing.request(ws, "targets").changes())
+    assert "- delegations keys releases" in lines
+    assert "- delegations roles releases keyids releases" in lines
+    assert "+ delegations roles releases keyids releases2" in lines
+    assert not any("rollouts" in line for line in lines)  # what stays is not told
 
 
 def test_nothing_waits(ws: Workspace) -> None:

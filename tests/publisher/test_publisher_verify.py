@@ -56,10 +56,10 @@ def test_what_is_right_is_counted(ws: Workspace, published: Path) -> None:
         ("targets", 2, "3 of 2", 1),
         ("releases", 6, "1 of 1", 1),
         ("rollouts", 3, "1 of 1", 1),
-        ("releases", None, "", 2),
-        ("encodings", None, "", 2),
-        ("rollouts", None, "", 1),
-        ("blobs", None, "", 2),
+        ("releases/", None, "", 2),
+        ("encodings/", None, "", 2),
+        ("rollouts/", None, "", 1),
+        ("blobs/", None, "", 2),
     ]
     last = report.parts[-1].bytes
     assert seen[-1] == ("reading blobs", last, last)

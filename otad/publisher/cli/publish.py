@@ -9,13 +9,15 @@ from otad.publisher.cli.terminal import Dir, Out, bars, now, opened, said, warne
 def publish(folder: Dir, out: Out) -> None:
     """Make all that is staged public, in an order in which a reader never sees half of it."""
     with bars() as progress:
-        _told(publishing.publish(opened(folder), out, now=now(), progress=progress))
+        done = publishing.publish(opened(folder), out, now=now(), progress=progress)
+    _told(done)
 
 
 def refresh(folder: Dir, out: Out) -> None:
     """Sign the timestamp anew (run it every 4 hours); publishes nothing that is staged. Online keys only."""
     with bars() as progress:
-        _told(publishing.refresh(opened(folder), out, now=now(), progress=progress))
+        done = publishing.refresh(opened(folder), out, now=now(), progress=progress)
+    _told(done)
 
 
 def _told(done: publishing.Published) -> None:

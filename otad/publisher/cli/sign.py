@@ -41,11 +41,11 @@ def add(
     key: Annotated[Path, typer.Option(exists=True, dir_okay=False, metavar="KEY.pem", help="Your private key (PEM).")],
 ) -> None:
     """Show what FILE changes, and sign it. Needs no workspace."""
-    request = Request.decode(file.read_bytes(), str(file))
+    request, signer = Request.read(file), signer_of(key, passphrase)
     said(f"{request.role} {request.version}, SHA-256 {request.fingerprint}:")
     for line in request.changes():
         said(f"  {line}")
-    signed = signing.add(request, signer_of(key, passphrase), key.name)
+    signed = signing.add(request, signer, key.name)
     drafts.write(file, signed.encode())
     said(f"{file} has the signature of {key.name}. It {signed.lacks() or 'has all that it needs'}.")
     said(f"Bring it back: otarepo sign take DIR {file}")
@@ -56,7 +56,7 @@ def take(folder: Dir, files: Annotated[list[Path], typer.Argument(metavar="FILE.
     """Take in signatures. With the last one, what waited is staged: publish it."""
     workspace = opened(folder)
     for file in files:
-        request = Request.decode(file.read_bytes(), str(file))
+        request = Request.read(file)
         signing.take(workspace, request)
         said(f"{file}: taken")
     awaited(workspace)
