@@ -1,4 +1,4 @@
-"""A medium as a mounted file system: the kernel's FUSE protocol, as far as a device's disk needs it.
+"""A medium as a mounted file system, through the kernel's FUSE.
 
 Rules:
  1. The kernel is the only client and caches names and attributes as long as it likes; every change comes here at once.
@@ -6,7 +6,7 @@ Rules:
  3. A rename stays in its folder (EXDEV), for two folders would not change as one.
  4. `trip` stops everything before one operation of the disk: from then on nobody reaches it (ENOTCONN).
 
-Source: include/uapi/linux/fuse.h (protocol 7.31), fs/fuse/dir.c and file.c of Linux 6.1.
+Source: fs/fuse/dir.c and file.c of Linux 6.1.
 """
 
 from __future__ import annotations
@@ -15,21 +15,16 @@ import ctypes
 import errno
 import os
 import stat
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from simulator.torture import wire
 from simulator.torture.medium import File, Folder, Link, Medium, Node
 
-ROOT, LONG, MAX_WRITE = 1, 10**6, 1 << 20
-BIG_WRITES, NO_OPEN, MAX_PAGES, NO_OPENDIR = 1 << 5, 1 << 17, 1 << 22, 1 << 24
-SET_MODE, SET_SIZE = 1 << 0, 1 << 3
 MNT_DETACH = 2
-_HEADER, _OUT = struct.Struct("=IIQQIIIHH"), struct.Struct("=IiQ")
-_ATTR, _ENTRY = struct.Struct("=QQQQQQIIIIIIIIII"), struct.Struct("=QQQQII")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -53,14 +48,14 @@ class Mounted:
         self.trip: Trip | None = None
         self._point = point
         self._nodes: list[Node] = [medium.root, medium.root]  # by the kernel's number; there is no 0
-        self._numbers: dict[Node, int] = {medium.root: ROOT}
+        self._numbers: dict[Node, int] = {medium.root: wire.ROOT}
         self._fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
         options = f"fd={self._fd},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other"
         if _LIBC.mount(b"otad", os.fsencode(point), b"fuse", 0, options.encode()):
             raise OSError(ctypes.get_errno(), "cannot mount FUSE", str(point))
 
     def fileno(self) -> int:
-        """For a selector."""
+        """For a selector; negative when unplugged."""
         return self._fd
 
     def unplug(self) -> None:
@@ -77,45 +72,47 @@ class Mounted:
 
     def answer(self) -> None:
         """Take one request and answer it. Raises Unplugged."""
-        request = os.read(self._fd, MAX_WRITE + PAGES)
-        _, opcode, unique, number, *_ = _HEADER.unpack_from(request)
-        if opcode in NO_ANSWER:
+        opcode, unique, number, body = wire.request(os.read(self._fd, wire.LONGEST))
+        if opcode in wire.NO_ANSWER:
             return
         act = ACTS.get(opcode, Mounted.unknown)
         try:
-            error, out = 0, act(self, self._nodes[number] if number else self.medium.root, request[_HEADER.size :])
+            error, out = 0, act(self, self._nodes[number] if number else self.medium.root, body)
         except OSError as failed:
-            error, out = -(failed.errno or errno.EIO), b""
-        os.write(self._fd, _OUT.pack(_OUT.size + len(out), error, unique) + out)
+            error, out = failed.errno or errno.EIO, b""
+        os.write(self._fd, wire.answer(unique, error, out))
 
     # -- what the kernel asks ---------------------------------------------------------------------------------------------
-
-    def init(self, _: Node, body: bytes) -> bytes:
-        """Agree on the protocol."""
-        readahead = struct.unpack_from("=III", body)[2]
-        flags = BIG_WRITES | NO_OPEN | MAX_PAGES | NO_OPENDIR
-        return struct.pack("=IIIIHHIIHHI28x", 7, 31, readahead, flags, 16, 12, MAX_WRITE, 1, MAX_WRITE // 4096, 0, 0)
 
     def unknown(self, _: Node, __: bytes) -> bytes:
         """The kernel does without, from the first time on."""
         raise OSError(errno.ENOSYS, "")
 
+    def init(self, _: Node, body: bytes) -> bytes:
+        """Agree on the protocol."""
+        return wire.init(body)
+
+    def statfs(self, _: Node, __: bytes) -> bytes:
+        """There is room."""
+        return wire.space()
+
     def lookup(self, folder: Node, body: bytes) -> bytes:
         """A name."""
-        return self._entry(_found(folder, _name(body)))
+        node = _found(folder, wire.text(body))
+        return wire.entry(self._number(node), node)
 
     def getattr(self, node: Node, _: bytes) -> bytes:
         """What stat(2) tells."""
-        return struct.pack("=QII", LONG, 0, 0) + self._attr(node)
+        return wire.status(self._number(node), node)
 
     def setattr(self, node: Node, body: bytes) -> bytes:
-        """chmod, truncate; times are ours."""
-        valid, size, mode = struct.unpack_from("=I12xQ44xI", body)
-        if valid & SET_MODE:
+        """A mode, or a length."""
+        size, mode = wire.changes(body)
+        if mode is not None:
             node.mode = stat.S_IFMT(node.mode) | stat.S_IMODE(mode)
-        if valid & SET_SIZE and isinstance(node, File):
+        if size is not None:
             self._before("write", node.place)
-            node.truncate(size)
+            _file(node).truncate(size)
             node.mtime = time.time_ns()
         return self.getattr(node, b"")
 
@@ -125,50 +122,51 @@ class Mounted:
 
     def symlink(self, folder: Node, body: bytes) -> bytes:
         """A new link."""
-        name, target = body.rstrip(b"\0").split(b"\0")
+        name, target = wire.texts(body)
         return self._new(folder, name, Link(stat.S_IFLNK | 0o777, target=target))
 
     def mknod(self, folder: Node, body: bytes) -> bytes:
         """A new file, or a socket."""
-        mode = struct.unpack_from("=I", body)[0]
-        return self._new(folder, _name(body[16:]), File(mode) if stat.S_ISREG(mode) else Node(mode))
+        mode, name = wire.made(body, 16)
+        return self._new(folder, name, File(mode) if stat.S_ISREG(mode) else Node(mode))
 
     def mkdir(self, folder: Node, body: bytes) -> bytes:
         """A new folder."""
-        return self._new(folder, _name(body[8:]), Folder(stat.S_IFDIR | struct.unpack_from("=I", body)[0]))
+        mode, name = wire.made(body, 8)
+        return self._new(folder, name, Folder(stat.S_IFDIR | mode))
 
     def unlink(self, folder: Node, body: bytes) -> bytes:
         """A name goes; who has the file open keeps it."""
-        _found(folder, _name(body))
-        self._change(folder, {_name(body): None})
+        _found(folder, wire.text(body))
+        self._change(folder, {wire.text(body): None})
         return b""
 
     def rmdir(self, folder: Node, body: bytes) -> bytes:
         """An empty folder goes."""
-        if _folder(_found(folder, _name(body))).now:
+        if _folder(_found(folder, wire.text(body))).now:
             raise OSError(errno.ENOTEMPTY, "")
         return self.unlink(folder, body)
 
     def rename(self, folder: Node, body: bytes) -> bytes:
         """One name for another."""
-        if self._nodes[struct.unpack_from("=Q", body)[0]] is not folder:
+        to, old, new = wire.renamed(body)
+        if self._nodes[to] is not folder:
             raise OSError(errno.EXDEV, "")
-        old, new = body[8:].rstrip(b"\0").split(b"\0")
         self._change(folder, {old: None, new: _found(folder, old)})
         return b""
 
     def read(self, node: Node, body: bytes) -> bytes:
         """Bytes."""
-        offset, size = struct.unpack_from("=8xQI", body)
+        offset, size = wire.span(body)
         return bytes(_file(node).now[offset : offset + size])
 
     def write(self, node: Node, body: bytes) -> bytes:
         """Bytes."""
-        offset, size = struct.unpack_from("=8xQI", body)
+        offset, data = wire.written(body)
         self._before("write", node.place)
-        _file(node).write(offset, body[40 : 40 + size])
+        _file(node).write(offset, data)
         node.mtime = time.time_ns()
-        return struct.pack("=II", size, 0)
+        return wire.count(len(data))
 
     def fsync(self, node: Node, _: bytes) -> bytes:
         """For files and for folders, and for fdatasync."""
@@ -177,25 +175,13 @@ class Mounted:
         return b""
 
     def readdir(self, folder: Node, body: bytes) -> bytes:
-        """Names, from an offset on, as many as fit."""
-        offset, size = struct.unpack_from("=8xQI", body)
-        out = b""
-        for place, (name, node) in list(enumerate(_folder(folder).now.items(), 1))[offset:]:
-            entry = struct.pack("=QQII", self._number(node), place, len(name), stat.S_IFMT(node.mode) >> 12) + name
-            entry += bytes(-len(entry) % 8)
-            if len(out) + len(entry) > size:
-                break
-            out += entry
-        return out
+        """Names."""
+        return wire.names(((self._number(node), name, node) for name, node in _folder(folder).now.items()), *wire.span(body))
 
-    def statfs(self, _: Node, __: bytes) -> bytes:
-        """A disk with room."""
-        return struct.pack("=QQQQQIII28x", 1 << 20, 1 << 19, 1 << 19, 1 << 20, 1 << 19, 4096, 255, 4096)
-
-    # -- how it is told ---------------------------------------------------------------------------------------------------
+    # -- what it does to the medium ---------------------------------------------------------------------------------------
 
     def _before(self, verb: str, place: str) -> None:
-        """Something of the disk is about to change."""
+        """Something of the disk is about to change. Raises Unplugged."""
         trip, what = self.trip, f"{verb} {place}"
         if trip and fnmatch(what, trip.pattern):
             trip.left -= 1
@@ -211,10 +197,7 @@ class Mounted:
     def _new(self, folder: Node, name: bytes, node: Node) -> bytes:
         node.mtime = time.time_ns()
         self._change(folder, {name: node})
-        return self._entry(node)
-
-    def _entry(self, node: Node) -> bytes:
-        return _ENTRY.pack(self._number(node), 0, LONG, LONG, 0, 0) + self._attr(node)
+        return wire.entry(self._number(node), node)
 
     def _number(self, node: Node) -> int:
         if node not in self._numbers:
@@ -222,16 +205,7 @@ class Mounted:
             self._nodes.append(node)
         return self._numbers[node]
 
-    def _attr(self, node: Node) -> bytes:
-        size = len(node.now if isinstance(node, File) else node.target if isinstance(node, Link) else b"")
-        seconds, nano = divmod(node.mtime, 10**9)
-        times = (seconds, seconds, seconds, nano, nano, nano)
-        links = 2 if isinstance(node, Folder) else 1
-        return _ATTR.pack(self._number(node), size, -(-size // 512), *times, node.mode, links, 0, 0, 0, 4096, 0)
 
-
-PAGES = 4096  # for the headers of a request, beside its bytes
-NO_ANSWER = {2, 36, 42}  # FORGET, INTERRUPT, BATCH_FORGET: nodes are few enough to remember, and nothing takes long
 ACTS: dict[int, Callable[[Mounted, Node, bytes], bytes]] = {
     1: Mounted.lookup,
     3: Mounted.getattr,
@@ -251,10 +225,7 @@ ACTS: dict[int, Callable[[Mounted, Node, bytes], bytes]] = {
     28: Mounted.readdir,
     30: Mounted.fsync,
 }
-
-
-def _name(body: bytes) -> bytes:
-    return body.partition(b"\0")[0]
+"""What is answered, by the kernel's number of the operation."""
 
 
 def _folder(node: Node) -> Folder:

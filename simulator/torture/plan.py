@@ -106,7 +106,7 @@ PHASES = (
     Phase(
         "check: admitted|, download$",
         0.3,
-        (("* data/updates/*", 200), ("* data/updates/*.ledger*", 4), ("name data/updates/*", 5)),
+        (("* data/updates/*", 200), ("* data/updates/*.ledger*", 8), ("name data/updates/*", 5)),
     ),
     Phase("download: done|, verify$", 1.2),
     Phase("verify: done|, install$", 1.3, (("write slot-?", 1000), ("sync slot-?", 2))),

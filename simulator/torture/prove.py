@@ -46,7 +46,7 @@ async def _hunt(fault: Fault, seed: int, stock: Stock) -> Proof:
     for number in range(BOARDS):
         place = stock.folder / f"f{FAULTS.index(fault)}-{number}"
         try:
-            result = await Run(plan(seed + number, Mode.LOSSY), stock, place, fault.deaf).whole()
+            result = await Run(plan((fault.near or seed) + number, Mode.LOSSY), stock, place, fault.deaf).whole()
         finally:
             shutil.rmtree(place)
         if result.broken:
