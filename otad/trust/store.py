@@ -9,8 +9,8 @@ Rules:
  1. A file is whole or absent: written beside, fsynced, renamed, folder fsynced. A cut leaves the old bytes or the new ones.
  2. Roots are kept as they are accepted. The other roles are kept together, timestamp.json after what it leads to: a cut in
     between leaves a set that does not fit together, which the next refresh completes; it never passes for a whole one.
- 3. What stands here is verified again each time it is read, from the anchor on; what fails is set aside (`<name>.aside`, one
-    per name) and fetched again. Damage costs a download, never a visit.
+ 3. What stands here is verified again each time it is read, from the anchor on; what fails is fetched again, and a root, a
+    document or a floor that fails is set aside (`<name>.aside`, one per name). Damage costs a download, never a visit.
  4. Everything is bounded: one file a role, DOCUMENTS documents, each capped. Of roots there are as many as the offline keys
     signed: all of them are the way from an image's anchor to the newest one, and one a year is many.
 """
@@ -119,10 +119,6 @@ class Store:
     def set_aside_root(self, version: int, why: str) -> None:
         """A stored root that does not hold."""
         self._set_aside(_root(version), why)
-
-    def set_aside_role(self, name: str, why: str) -> None:
-        """Stored metadata that does not hold."""
-        self._set_aside(role_file(name), why)
 
     def _set_aside(self, name: str, why: str) -> None:
         path = self._folder / name

@@ -42,9 +42,9 @@ Tell = Callable[[datetime | None, datetime], Reading]
 class Stored(Enum):
     """What a stored copy is still good for."""
 
-    CURRENT = "it is the one that is named now"
-    OLD = "it only counts against rollback"
-    DAMAGED = "it does not verify"
+    CURRENT = "is the one that is named now"
+    OLD = "only counts against rollback"
+    DAMAGED = "does not verify, being damaged or signed by keys of before"
 
 
 class Verifier:

@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 
 from otad.errors import RetryLater
@@ -23,6 +24,7 @@ TOP = {"timestamp": "root", "snapshot": "root", "targets": "root"}
 """The top-level roles in the order in which they lead to each other -> who delegates them."""
 
 MAX_ROOTS = 256  # taken up in one pass; the next one goes on from there
+_log = logging.getLogger(__name__)
 _CAPS = {"root": 2**19, "timestamp": 2**14}  # bytes; the others: LIMIT
 
 
@@ -58,8 +60,8 @@ class Workflow:
         stored = await asyncio.to_thread(self._store.role, role)
         if stored is not None:
             worth = self.verifier.recall(role, by, stored)
-            if worth is Stored.DAMAGED:
-                self._store.set_aside_role(role, worth.value)
+            if worth is Stored.DAMAGED:  # it stays until this whole pass holds: other keys are no damage, and may be refused yet
+                _log.info("the stored %s %s: it is fetched again", role_file(role), worth.value)
             if worth is Stored.CURRENT and role != "timestamp":
                 return None
         meta = self.verifier.named(role)

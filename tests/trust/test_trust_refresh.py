@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from securesystemslib.signer import CryptoSigner
 
 from otad.errors import Rejected, RetryLater
 from otad.formats.encodings import Encodings
@@ -162,7 +163,6 @@ class TestDamage:
             assert device.repository().cached() is None
             await device.repository().refresh()
             assert (device.data / name).read_bytes() == before
-            assert (device.data / f"{name}.aside").read_bytes() == rotten
 
     async def test_a_damaged_floor_keeps_the_rollback_protection(self, device: Device, repo: TufRepository) -> None:
         old = repo.files["metadata/timestamp.json"]
@@ -299,3 +299,20 @@ def test_documents_are_bounded(tmp_path: Path) -> None:
     for number in range(DOCUMENTS + 10):
         store.keep_document(f"{number:064x}", b"")
     assert len(list((tmp_path / "documents").iterdir())) == DOCUMENTS
+
+
+async def test_a_rotation_that_a_mirror_shows_half_of_leaves_what_was_trusted(device: Device, repo: TufRepository) -> None:
+    """The stored releases are not signed by the new key, and the new ones are not there yet."""
+    before = await device.repository().refresh()
+    repo.signers["releases"] = [CryptoSigner.generate_ed25519()]
+    repo.delegate(releases=["releases/*/*", "encodings/*/*"], rollouts=["rollouts/*"])
+    repo.publish("targets", "releases")
+    new = repo.files.pop("metadata/2.releases.json")
+    with pytest.raises(RetryLater) as caught:
+        await device.repository().refresh()
+    assert caught.value.cause.code == "incomplete-mirror"
+    cached = device.repository().cached()
+    assert cached is not None
+    assert cached.releases == before.releases
+    repo.files["metadata/2.releases.json"] = new
+    await device.repository().refresh()
