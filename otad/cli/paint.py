@@ -4,6 +4,7 @@ Rules:
  1. Colour only on a terminal that wants it (https://no-color.org), and never the only bearer of a meaning.
  2. On a terminal nothing is wider than it, nor than WIDEST. In a pipe a paragraph is one line: to be searched, to be copied.
  3. Times are shown in the device's local time, with how long ago, because its clock may be wrong.
+ 4. What others wrote (a server, a roll-out, a tool) never moves the cursor or colours the terminal.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def paragraph(text: str) -> str:
 
 
 def _lines(text: str, indent: int) -> list[str]:
+    text = "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
     columns = width()
     if columns is None:
         return [text]

@@ -34,6 +34,12 @@ def test_durations(seconds: float, shown: str, said: str) -> None:
     assert (paint.span(seconds), paint.coarse(seconds)) == (shown, said)
 
 
+def test_words_of_others_cannot_steer_the_terminal() -> None:
+    """The label of a phase is signed by an online key only, and stands in a cause."""
+    assert paint.labelled("Why", "phase \x1b[2J\x9b1m 2\x07").endswith("phase \ufffd[2J\ufffd1m 2\ufffd")
+    assert paint.paragraph("one\ntwo") == "one\ntwo"
+
+
 def test_moments_tell_time_and_distance_before_and_after() -> None:
     assert paint.moment("2026-11-22T10:00:00Z", NOON) == "10:00 (2 h ago)"
     assert paint.moment("2026-11-22T15:50:00.000+00:00", NOON) == "15:50 (in 3 h 50 min)"

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from otad.errors import RetryLater
+from otad.errors import Rejected, RetryLater
 from otad.trust.clock import EPOCH, Clock, Reading, kernel_synchronised, tell
 from tests.support.trust_device import Device
 from tests.support.tuf_repository import DAY, NOW, TufRepository
 
 LATEST = NOW + 395 * DAY
 WRONG = EPOCH + DAY
+Y2038 = EPOCH + timedelta(seconds=2**31)
 
 
 def read(**changed: object) -> Reading:
@@ -68,6 +69,28 @@ def test_the_kernel_answers() -> None:
     assert kernel_synchronised() in (True, False)
     reading = Clock().read(None, LATEST)
     assert reading.synchronised == kernel_synchronised()
+
+
+@pytest.mark.parametrize("system", [EPOCH, Y2038])
+async def test_a_clock_that_nothing_steers_may_say_what_it_wants(device: Device, system: datetime) -> None:
+    device.synchronised, device.time = False, system
+    assert (await device.repository().refresh()).reading.now == NOW
+
+
+async def test_a_clock_that_was_synchronised_to_1970_strands_nobody(device: Device) -> None:
+    device.time = EPOCH
+    assert (await device.repository().refresh()).reading.now == EPOCH
+
+
+async def test_in_2038_everything_has_expired_and_the_message_names_the_clock(device: Device, repo: TufRepository) -> None:
+    device.time = Y2038
+    with pytest.raises(RetryLater, match=r"root\.json, version 1, expired.*synchronised, says 2038-01-19T03:14:08Z") as caught:
+        await device.repository().refresh()
+    assert caught.value.cause.code == "expired"
+    repo.time = Y2038
+    repo.publish_root()
+    repo.publish("targets", "releases", "rollouts")
+    assert (await device.repository().refresh()).as_of == Y2038
 
 
 class TestWithoutTime:
@@ -133,6 +156,30 @@ class TestWithoutTime:
         found = await device.repository().refresh()
         assert found.reading.now == NOW + DAY
         assert (await device.repository().refresh()).reading.now == NOW + DAY  # and it is not kept anywhere
+
+    @pytest.mark.parametrize("issued", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+    async def test_a_time_outside_of_the_calendar_is_no_time(self, device: Device, repo: TufRepository, issued: str) -> None:
+        repo.timestamp.unrecognized_fields["x-issued"] = issued
+        repo.seal("timestamp")
+        with pytest.raises(Rejected) as caught:
+            await device.repository().refresh()
+        assert caught.value.cause.code == "timestamp-invalid"
+
+    async def test_the_last_second_of_the_calendar_is_ended_by_a_rotation(self, device: Device, repo: TufRepository) -> None:
+        """The farthest that the online keys can poison the floor of a device without time."""
+        for role in ("timestamp", "snapshot", "rollouts"):
+            repo.signed[role].expires = repo.root.expires
+            repo.seal(role)
+        repo.signed["releases"].expires = repo.root.expires  # signed offline, for long
+        repo.seal("releases")
+        repo.timestamp.unrecognized_fields["x-issued"] = "9999-12-31T23:59:59Z"
+        repo.seal("timestamp")
+        found = await device.repository().refresh()
+        assert found.reading.now == repo.root.expires - timedelta(seconds=1)
+        repo.rotate("snapshot")
+        repo.publish_root()
+        repo.publish("releases", "rollouts")
+        assert (await device.repository().refresh()).reading.now == NOW
 
     async def test_targets_that_expire_first_are_the_clamp(self, device: Device, repo: TufRepository) -> None:
         repo.signed["targets"].expires = NOW + 10 * DAY
