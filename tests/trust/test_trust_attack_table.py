@@ -22,6 +22,7 @@ from otad.formats.event import Event
 from otad.formats.grant import Grant, Opening
 from otad.trust.http import HttpFetch
 from tests.support.checking_device import RUNS, CheckingDevice
+from tests.support.tuf_attacks import publish
 from tests.support.tuf_repository import TufRepository, TufServer, release
 
 SECTION = "## What the device says"
@@ -70,13 +71,6 @@ def listed(repo: TufRepository, version: str) -> str:
 def stranger(repo: TufRepository, role: str) -> None:
     publish(repo, role)
     repo.seal(role, [CryptoSigner.generate_ed25519()])
-
-
-def publish(repo: TufRepository, role: str) -> None:
-    if role == "timestamp":
-        repo.publish_timestamp()
-    else:
-        repo.publish(role)
 
 
 def one_of_two(repo: TufRepository) -> None:
