@@ -66,7 +66,7 @@ async def test_altered_document(device: Device, repo: TufRepository) -> None:
     assert "SHA-256" in cause.what
 
 
-async def test_a_document_that_is_too_long_is_not_asked_for(self, device: Device, repo: TufRepository, server: TufServer) -> None:
+async def test_a_document_that_is_too_long_is_not_asked_for(device: Device, repo: TufRepository, server: TufServer) -> None:
     repo.add("rollouts", "rollouts/stable.json", b" " * (2**20 + 1))
     repo.publish("rollouts")
     assert (await refused(device, Rejected)).code == "target-unusable"
