@@ -22,6 +22,7 @@ from otad.journal.attempts import Attempts, Tries
 from otad.journal.connection import Connection, JournalError, explain
 from otad.journal.events import Events
 from otad.journal.record import Records
+from otad.journal.room import spare
 from otad.journal.settings import Pause, Settings
 from otad.statemachine import Record
 
@@ -57,6 +58,7 @@ class Journal:
         """
         connection, damage = _open(path)
         if damage is None:
+            spare(connection)
             return cls(connection, keep)
         connection.close()
         try:
@@ -69,6 +71,7 @@ class Journal:
             raise JournalError(
                 "journal-io", f"the journal {path} cannot be made anew: {still}", "Look for errors of the medium in dmesg"
             )
+        spare(connection)
         return cls(connection, keep, _set_aside(path, kept, damage))
 
     def load(self) -> Record | None:
