@@ -20,6 +20,7 @@ from otad.bootenv import Slot
 from otad.config import Attempts
 from otad.formats.event import Event
 from otad.journal import Journal, Tries
+from otad.journal.record import NOT_UNDERSTOOD
 from otad.orders import Orders
 from otad.resume import BootClass, Resumed
 from otad.running import Running
@@ -86,7 +87,7 @@ class TransitionBook:
         if not self._keeps:
             return
         tries = None
-        if after.state is State.ROLLBACK and (before is None or before.state is not State.ROLLBACK):
+        if after.state is State.ROLLBACK and not (before and _begun(before)):
             if before and after.attempt is None and kind is BootClass.FELL:
                 self.record = after = replace(after, attempt=self._died(before.home))
             fell = kind in {BootClass.FELL, BootClass.TRIAL}
@@ -156,6 +157,11 @@ class TransitionBook:
             version=attempt.version,
             slot=target,
         )
+
+
+def _begun(before: Record) -> bool:
+    """A rollback that this otad began, and learnt from. What a newer one saved reads as a rollback that nobody learnt from."""
+    return before.state is State.ROLLBACK and not (before.cause and before.cause.code == NOT_UNDERSTOOD)
 
 
 def _committed(before: Record, after: Record) -> bool:

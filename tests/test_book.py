@@ -12,6 +12,7 @@ from otad.bootenv import Slot
 from otad.config import Attempts, Config, Device, Repository
 from otad.errors import Cause
 from otad.journal import Journal
+from otad.journal.record import NOT_UNDERSTOOD
 from otad.orders import NEXT, Orders
 from otad.resume import BootClass, Resumed
 from otad.running import Running
@@ -120,3 +121,10 @@ def test_what_cannot_be_understood_leaves_the_record_alone(book, journal):
     turn(book, Record(State.CHECK, A, "boot-2"), Step(Outcome.NOTHING, BAD))
     assert journal.load() == kept
     assert journal.events.latest(1)[0]["cause"]["code"] == "check-failed"
+
+
+def test_a_release_that_fell_back_out_of_a_state_of_a_newer_otad_is_refused(book, journal):
+    """Its record reads as a rollback (otad.journal.record, rule 1), which nobody began."""
+    unknown = at(State.ROLLBACK, goal=A, cause=Cause(NOT_UNDERSTOOD, "burn-in is not a state", ""))
+    book.open(unknown, Resumed(unknown, 1), BootClass.FELL)
+    assert refused(journal) == [("c1", "ab" * 32)]

@@ -18,6 +18,9 @@ from otad.errors import Cause, Who
 from otad.journal.connection import Connection
 from otad.statemachine import Attempt, Kind, Record, State
 
+NOT_UNDERSTOOD = "record-unknown"
+"""Code of the cause of a rollback that no otad began: rule 1."""
+
 _WITHOUT_ATTEMPT = {State.IDLE, State.CHECK, State.ROLLBACK}
 
 
@@ -112,9 +115,9 @@ def _whole(value: Any) -> int:
 
 def _unknown(plain: dict[str, Any], error: Exception) -> Cause:
     return Cause(
-        "record-unknown",
+        NOT_UNDERSTOOD,
         f"the journal holds what this version of otad does not know ({error})",
-        "Nothing to do: the last confirmed slot is kept, and the release is offered again",
+        "Nothing to do: the last confirmed slot is kept",
         Who.NOBODY,
         {"state": str(plain.get("state", ""))[:100]},
     )
