@@ -8,15 +8,24 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Seconds = Annotated[float, Field(ge=0)]
 Command = Annotated[tuple[str, ...], Field(min_length=1)]
-LocalTime = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+def _time_of_day(text: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
+        raise ValueError('must be a time of day from "00:00" to "23:59"')
+    return text
+
+
+LocalTime = Annotated[str, AfterValidator(_time_of_day)]
 
 
 class Section(BaseModel):
@@ -238,7 +247,7 @@ class Health(Section):
     @model_validator(mode="after")
     def _fits(self) -> Health:
         if self.soak > self.deadline - 60:
-            raise ValueError(f"soak ({self.soak:g} s) must end 60 s before the deadline ({self.deadline:g} s)")
+            raise ValueError(f"soak ({self.soak:.12g} s) must end 60 s before the deadline ({self.deadline:.12g} s)")
         return self
 
 

@@ -60,7 +60,7 @@ def _agree(config: Config, unit: deadline.Deadline, at: Path) -> None:
     """The unit must not reboot a trial that is still being examined, nor look for it elsewhere. Raises ConfigError."""
     seconds, fw_env = config.health.deadline, config.boot.fw_env
     if seconds > unit.seconds:
-        what = f"health.deadline is {seconds:g} s, but otad-deadline reboots a trial {unit.seconds} s after boot ({at})"
+        what = f"health.deadline is {seconds:.12g} s, but otad-deadline reboots a trial {unit.seconds} s after boot ({at})"
         raise ConfigError("deadline-differs", what, f"Write OTAD_DEADLINE={seconds:.0f} into {at}, and leave health.deadline out")
     if fw_env != unit.fw_env:
         what = f"boot.fw_env is {fw_env}, but otad-deadline reads {unit.fw_env} ({at})"

@@ -47,7 +47,7 @@ def test_later_files_win_key_by_key(file, tmp_path):
         ("[download]\nretries = 'many'\n", "download.retries: Input should be a valid integer"),
         ("[healthy]\n", "healthy: unknown key"),
         ("[health]\nsoak = 599\n", "health: soak (599 s) must end 60 s before the deadline (600 s)"),
-        ("[window]\nstart = '25:00'\n", "window.start: String should match pattern"),
+        ("[window]\nstart = '25:00'\n", 'window.start: must be a time of day from "00:00" to "23:59"'),
     ],
 )
 def test_a_mistake_names_file_and_key(file, added, words):
