@@ -1,6 +1,7 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
 """The slot that is to be written cannot take it, or the data partition is full."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,13 +9,26 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from otad.bootenv import Slot
 from simulator.fastboard import SLOT_SIZE
-from tests.support.board import REAL_PARTS, chain, goes_on, refused
+from tests.support.board import (
+    PATIENCE,
+    REAL_PARTS,
+    B,
+    calm,
+    chain,
+    goes_on,
+    harmless,
+    inside,
+    journal,
+    keep,
+    refused,
+    rest,
+    shown,
+)
 from tests.support.failures import Place, fault
+from tests.support.slow import SlowInstall
 
 pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
-B = Slot.B
 
 
 def need_root(*tools):
@@ -145,7 +159,9 @@ async def test_a_full_data_partition(small, mirror):
 async def test_not_a_byte_left(small):
     """The journal that exists has room of its own: what happens on a full disk is kept too."""
     small.configure("channel", '[repository]\nchannel = "none"\n')
-    await refused(small, "channel-unknown", "none")
+    keep(small)
+    await small.power_on()
+    await rest(small)
     await small.cut()
     small.pass_hours()
     small.configure("channel", '[repository]\nchannel = "stable"\n')
@@ -154,3 +170,69 @@ async def test_not_a_byte_left(small):
     assert event["state"] == "check"
     (small.folder / "data" / "filler").unlink()
     await goes_on(small)
+
+
+@pytest.mark.parametrize(
+    "checks",
+    [
+        pytest.param(
+            True,
+            id="verify",
+            marks=fault(
+                Place.DATA,
+                "Full: from the verification on",
+                "Verifies, installs, and cannot note what it installed: the slot is not armed. Tries again, later each time",
+            ),
+        ),
+        pytest.param(
+            False,
+            id="install",
+            marks=fault(
+                Place.DATA,
+                "Full: while it installs",
+                "Cannot note what it installed: the slot is not armed. Tries again, later each time",
+            ),
+        ),
+    ],
+)
+async def test_full_on_the_way(small, checks):
+    kept, slow = keep(small), SlowInstall(small, checks=checks)
+    await small.power_on()
+    await slow.halfway()
+    fill(small.folder / "data" / "filler")
+    slow.go()
+    await rest(small, len(journal(small)[1]))
+    assert chain(small)[-1] == ("install", "failed")
+    await harmless(small, kept, "data-full", "No space left")
+
+
+@fault(Place.DATA, "Full: while a trial runs", "Commits: what that needs has room of its own")
+async def test_full_before_the_commit(small):
+    kept, filler = keep(small), small.folder / "data" / "filler"
+    filling = f"dd if=/dev/zero of={filler} bs=4k; df {filler} | grep -q 100%"
+    small.configure(
+        "health", f'[[health.checks]]\ntype = "command"\nname = "fill"\noptions = {{ command = ["sh", "-c", "{filling}"] }}\n'
+    )
+    await small.power_on()
+    assert await small.settled(PATIENCE) is B
+    assert chain(small)[-1] == ("commit", "done")
+    assert filler.stat().st_size > 1 << 20
+    assert keep(small) == kept
+    await calm(small)
+
+
+@fault(Place.DEVICE, "Identity: the disk is a copy of another board's", "Makes an id of its own, and says so once")
+async def test_a_cloned_disk(bench, mirror):
+    async with mirror.served() as repository, bench.board(repository, "none") as board:
+        identity = board.folder / "data" / "otad" / "identity"
+        identity.write_text(json.dumps({"id": "ab" * 16, "board": {"emmc": "the other board's"}}))
+        card = "/sys/block/mmcblk0/device"
+        inside(board, f"mount -t tmpfs tmpfs /sys/block; mkdir -p {card}; echo this board > {card}/cid")
+        kept = keep(board)
+        await board.power_on()
+        await rest(board)
+        told = next(event for event in journal(board)[1] if event.get("cause"))
+        assert told["cause"]["code"] == "identity-new"
+        assert told["device"] == json.loads(identity.read_text())["id"] != "ab" * 16
+        assert keep(board) == kept
+        await shown(board, told["cause"])

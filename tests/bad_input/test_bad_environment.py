@@ -13,6 +13,7 @@ from tests.support.board import (
     REAL_PARTS,
     A,
     B,
+    calm,
     chain,
     goes_on,
     harmless,
@@ -273,3 +274,25 @@ async def test_u_boot_reads_another_environment(bench, mirror, tmp_path):
         await refused(board, "environment-unsafe", "U-Boot did not count this boot")
         board.uboot = board.env
         await goes_on(board)
+
+
+@fault(Place.BOOT, "`bootlimit` missing", "Does not write the slot: failed boots of a trial would never end")
+async def test_boots_without_an_end(bench, mirror):
+    async with mirror.served() as repository, bench.board(repository) as board:
+        board.env.set({"bootlimit": ""})
+        event = await refused(board, "environment-unsafe", "bootlimit is ''")
+        assert event["state"] == "verify"
+
+
+@fault(
+    Place.BOOT,
+    "One of the two copies damaged, as after a power cut",
+    "U-Boot and otad go on with the other; the next change repairs it",
+)
+async def test_half_an_environment(bench, mirror):
+    async with mirror.served() as repository, bench.board(repository) as board:
+        board.env.tear()
+        await board.power_on()
+        assert await board.settled(PATIENCE) is B
+        assert chain(board)[-1] == ("commit", "done")
+        await calm(board)
