@@ -1,5 +1,5 @@
 # Every target works from a bare checkout: it first brings what is missing (tools/bootstrap says what). `make` lists them.
-.PHONY: help setup demo test torture lint bench sweep mutants graph settings failures schemas pictures lock hooks install install-python install-system clean
+.PHONY: help setup demo test test-board torture lint bench sweep mutants graph settings failures schemas pictures lock hooks install install-python install-system clean
 
 PY := .venv/bin/python
 
@@ -17,6 +17,10 @@ demo: setup  ## a good update and a bad one, live, on a simulated board
 
 test: setup  ## all tests that need no QEMU, with every Python here (PYTHONS= to choose, ARGS= for pytest)
 	@tools/test $(ARGS)
+
+test-board: setup  ## tests on the real U-Boot and on the board in QEMU (ARGS= for pytest)
+	@tools/packages tools/packages-qemu.txt
+	@$(PY) -m pytest -q -m board tests/board $(ARGS)
 
 torture: setup  ## updates cut off at random: N boards (20), SEED= of the first (ARGS=--prove: is a missing fsync found?)
 	@mkdir -p build

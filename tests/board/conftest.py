@@ -1,0 +1,38 @@
+"""The board of QEMU: what is built once for all of these tests, and what they measure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bench
+from simulator.qemu.cache import Cache
+from simulator.qemu.sandbox import Sandbox
+from simulator.qemu.tools import NotReady
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of this folder needs the packages of tools/packages-qemu.txt, and minutes: `make test-board` asks for it."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.board)
+
+
+@pytest.fixture(scope="session")
+def measured() -> Iterator[Counter[str]]:
+    """Figures, counted up by the tests; those that came to something are merged into build/bench.json."""
+    figures: Counter[str] = Counter()
+    yield figures
+    bench.merge(figures)
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """The real U-Boot as a program."""
+    try:
+        return Sandbox.made(Cache.default(), tmp_path_factory.mktemp("sandbox"))
+    except NotReady as error:
+        pytest.fail(str(error), pytrace=False)
