@@ -7,6 +7,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -115,7 +116,7 @@ class Web:
                     taken.add(piece)
                     came(len(piece))
                 return taken.reply(response.status, response.headers)
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             what = f"cannot read {self.base}{path}: {error or type(error).__name__}"
             raise OtadError("verify-unreachable", what, "Check the address, and --ca", who=Who.INTEGRATOR) from error
 

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Timestamp
+from tuf.api.serialization import DeserializationError
 
 from otad.errors import Rejected, Who
 from otad.publisher.encode import Progress, quiet
@@ -132,9 +133,15 @@ def _acceptable(ws: Workspace, now: datetime) -> None:
 
 
 def public_version(out: Path) -> int:
-    """Of the timestamp that is public in `out`; 0 when there is none."""
+    """Of the timestamp that is public in `out`; 0 when there is none. Raises Rejected("publish-diverged")."""
     there = out / "metadata" / f"{TIMESTAMP}.json"
-    return Metadata[Timestamp].from_bytes(there.read_bytes()).signed.version if there.exists() else 0
+    try:
+        return Metadata[Timestamp].from_bytes(there.read_bytes()).signed.version if there.exists() else 0
+    except DeserializationError as error:
+        what = f"{there} is no timestamp: {error}"
+        raise Rejected(
+            "publish-diverged", what, "Find out who wrote it; then delete it, and publish", who=Who.INTEGRATOR
+        ) from error
 
 
 def _not_behind(ws: Workspace, out: Path) -> None:

@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from tuf.api.exceptions import StorageError
 from tuf.api.metadata import (
     Metadata,
     Role,
@@ -26,6 +27,7 @@ from tuf.api.metadata import (
     Targets,
     Timestamp,
 )
+from tuf.api.serialization import DeserializationError
 
 from otad.errors import OtadError, Who
 from otad.publisher import drafts
@@ -70,19 +72,19 @@ class Roles:
 
     def root(self, version: int = 0) -> Root:
         """The newest root, or that version."""
-        return Metadata[Root].from_bytes(self._read(ROOT, version)).signed
+        return cast("Root", self.metadata(ROOT, version).signed)
 
     def targets(self, role: str, version: int = 0) -> Targets:
         """The newest metadata of targets, releases or rollouts, or that version."""
-        return Metadata[Targets].from_bytes(self._read(role, version)).signed
+        return cast("Targets", self.metadata(role, version).signed)
 
     def snapshot(self, version: int = 0) -> Snapshot:
         """The newest snapshot, what was last put together for publishing; or that version."""
-        return Metadata[Snapshot].from_bytes(self._read(SNAPSHOT, version)).signed
+        return cast("Snapshot", self.metadata(SNAPSHOT, version).signed)
 
     def timestamp(self) -> Timestamp:
         """The newest timestamp."""
-        return Metadata[Timestamp].from_bytes(self._read(TIMESTAMP)).signed
+        return cast("Timestamp", self.metadata(TIMESTAMP).signed)
 
     def next_root(self) -> Root:
         """The root that a change starts from: the proposal, if there is one, else the newest."""
@@ -98,9 +100,14 @@ class Roles:
         """What waits for signatures to become the next version of `role`."""
         return self.proposals.read(role, self.version(role) + 1)
 
-    def metadata(self, role: str) -> Metadata[Any]:
-        """The newest metadata of `role`, with its signatures."""
-        return Metadata.from_bytes(self._read(role))
+    def metadata(self, role: str, version: int = 0) -> Metadata[Any]:
+        """The newest metadata of `role` with its signatures, or that version. Raises OtadError("metadata-missing")."""
+        path = self.path(role, version or (1 if role == TIMESTAMP else self.version(role)))
+        try:
+            return Metadata.from_file(str(path))
+        except (StorageError, DeserializationError) as error:
+            what = f"{path} {'is damaged' if path.exists() else 'is not here'}"
+            raise OtadError("metadata-missing", what, "Restore it from a backup, or from what was published") from error
 
     def holders(self, role: str) -> Role:
         """Whose signatures `role` needs: key ids and threshold, as proposed."""
@@ -174,9 +181,3 @@ class Roles:
 
     def _delegator(self, role: str) -> Root | Targets:
         return self.targets(TARGETS) if role in DELEGATED else self.root()
-
-    def _read(self, role: str, version: int = 0) -> bytes:
-        path = self.path(role, version or (1 if role == TIMESTAMP else self.version(role)))
-        if not path.exists():
-            raise OtadError("metadata-missing", f"{path} is not here", "Restore it from a backup, or from what was published")
-        return path.read_bytes()

@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tuf.api.exceptions import StorageError
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+from tuf.api.serialization import DeserializationError
 
 from otad.errors import Rejected, Who
 from otad.formats.encodings import Encodings
@@ -96,10 +98,13 @@ def _root_last(ws: Workspace, out: Path) -> bool:
 
 
 def _accepts(root: Root, metadata: Path) -> bool:
-    """Whether the state in a folder of metadata is signed as `root` demands it."""
-    timestamp = Metadata[Timestamp].from_file(str(metadata / f"{TIMESTAMP}.json"))
-    snapshot = Metadata[Snapshot].from_file(str(metadata / f"{timestamp.signed.snapshot_meta.version}.{SNAPSHOT}.json"))
-    version = snapshot.signed.meta[f"{TARGETS}.json"].version
-    targets: Metadata[Any] = Metadata.from_file(str(metadata / f"{version}.{TARGETS}.json"))
+    """Whether the state in a folder of metadata is there, and signed as `root` asks for."""
+    try:
+        timestamp = Metadata[Timestamp].from_file(str(metadata / f"{TIMESTAMP}.json"))
+        snapshot = Metadata[Snapshot].from_file(str(metadata / f"{timestamp.signed.snapshot_meta.version}.{SNAPSHOT}.json"))
+        version = snapshot.signed.meta[f"{TARGETS}.json"].version
+        targets: Metadata[Any] = Metadata.from_file(str(metadata / f"{version}.{TARGETS}.json"))
+    except (StorageError, DeserializationError):
+        return False
     state: tuple[Metadata[Any], ...] = (targets, snapshot, timestamp)
     return all(root.get_verification_result(role, one.signed_bytes, one.signatures) for role, one in zip(TOP, state, strict=True))

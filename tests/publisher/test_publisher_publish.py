@@ -14,7 +14,7 @@ import pytest
 from tuf.api.exceptions import ExpiredMetadataError
 from tuf.api.metadata import Metadata, Snapshot, Timestamp
 
-from otad.errors import Rejected, RetryLater
+from otad.errors import OtadError, Rejected, RetryLater
 from otad.formats.campaign import Rollouts
 from otad.formats.encodings import Encodings
 from otad.formats.release import Release
@@ -227,6 +227,19 @@ def test_nothing_that_devices_would_refuse_is_published(ws: Workspace, published
 def test_a_first_refresh_says_to_publish(ws: Workspace, out: Path) -> None:
     with pytest.raises(Rejected, match="nothing was published"):
         refresh(ws, out, now=NOW)
+
+
+def test_metadata_that_is_damaged_is_named(ws: Workspace, published: Path) -> None:
+    (published / "metadata" / "timestamp.json").write_bytes(b"<html>")
+    with pytest.raises(Rejected, match="is no timestamp"):
+        publish(ws, published, now=NOW)
+    ws.roles.path("releases", 3).write_bytes(b"")
+    with pytest.raises(OtadError, match=r"3\.releases\.json is damaged") as refused:
+        ws.roles.targets("releases")
+    assert "Restore it" in refused.value.cause.remedy
+    ws.roles.path("targets", 1).unlink()
+    with pytest.raises(OtadError, match=r"\d\.targets\.json is not here"):
+        ws.roles.targets("targets")
 
 
 def test_a_document_that_rotted_is_not_published(ws: Workspace, published: Path) -> None:

@@ -24,7 +24,7 @@ def verify(
     folder: Dir,
     place: Annotated[
         str | None,
-        typer.Argument(metavar="[URL]", help="https://... as devices read it, or a published folder; else what DIR last sealed."),
+        typer.Argument(metavar="URL", help="https://... as devices read it, or a published folder; else what DIR last sealed."),
     ] = None,
     ca: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Who certifies the server (PEM).")] = None,
 ) -> None:
