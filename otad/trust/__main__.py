@@ -77,7 +77,8 @@ def _store(folder: Path) -> Store:
 
 
 async def _online(arguments: argparse.Namespace) -> None:
-    where = config.Repository(url=arguments.metadata_url, development=True)
+    urls = [url for url in (arguments.metadata_url, arguments.target_base_url) if url]
+    where, *_ = [config.Repository(url=url, development=True) for url in urls]  # each has to be one that may be asked
     async with open_session(where, dates=True, timeout=_TIMEOUT, agent=f"otad/{__version__}") as session:
         client = Client(HttpFetch(session, arguments.metadata_url), arguments.metadata_dir)
         workflow = await persistent(client.refresh)

@@ -159,9 +159,12 @@ async def test_a_root_that_is_none_is_not_taken(tried: Tried, tmp_path: Path) ->
 
 
 async def test_plain_http_is_for_loopback_only(tried: Tried) -> None:
-    tried.url = "http://repository.invalid/"
-    status, errors = await tried.run("refresh")
-    assert (status, "plain http only to loopback" in errors) == (1, True)
+    elsewhere = "http://repository.invalid/"
+    names = ("--target-name", "a.txt", "--target-dir", tried.targets)
+    for at, targets in ((elsewhere, tried.url), (tried.url, elsewhere)):
+        tried.url = at
+        status, errors = await tried.run(*names, "--target-base-url", targets, "download")
+        assert (status, "plain http only to loopback" in errors) == (1, True)
 
 
 async def test_what_came_before_the_refused_role_is_kept(tried: Tried, repo: TufRepository) -> None:
