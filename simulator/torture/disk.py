@@ -150,10 +150,10 @@ class Lossy:
         assert self._server.stdout
         async for line in self._server.stdout:
             said = json.loads(line)
-            if "tripped" in said:
-                self._tripped.set_result(said["tripped"])
-            else:
+            if "tripped" not in said:
                 self._answers.put_nowait(said)
+            elif not self._tripped.done():  # else nobody waits for it any more
+                self._tripped.set_result(said["tripped"])
         self._answers.put_nowait({"ended": True})
 
 
