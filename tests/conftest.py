@@ -6,6 +6,10 @@ import signal
 import sys
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("otad", deadline=None)  # how fast it is, is for the bench
+settings.load_profile("otad")
 
 # asyncio of 3.10 closes the TCP side of a TLS connection only after its session was closed, too late for aiohttp.
 UNCLOSED_IN_3_10 = ("<function _SelectorTransport.__del__", "<socket.socket fd=")
