@@ -14,7 +14,11 @@ from otad.revert import revert
 from otad.statemachine import Attempt, Kind, Outcome, Record, State, Step
 from otad.states import reboot, rollback
 from simulator.bootloader import DEFAULT
-from simulator.world import Environment, Nature, Offered, World, ports, with_cuts
+from simulator.sweep.device import FRESH, Content, Made, Memory, Running
+from simulator.sweep.environment import Environment
+from simulator.sweep.life import live
+from simulator.sweep.scenario import Nature, Scenario
+from simulator.sweep.world import World
 
 A, B = Slot.A, Slot.B
 BAD = Cause("x", "it is so", "do something")
@@ -41,15 +45,24 @@ class Units:
         raise AssertionError("it must not reboot here")
 
 
-def world(**env):
-    made = with_cuts(World(Offered("1.1.0", Nature.GOOD)), {})
-    made.booted, made.slots = A, {A: "1.0.0", B: "1.1.0"}
-    made.env = DEFAULT._replace(otad_fallback="", **env)
-    return made
+@pytest.fixture
+def made():
+    """A world in which A runs and B holds the release, not armed."""
+    world = World(Scenario("", FRESH, Nature.GOOD))
+    begin(world)
+    yield world
+    world.kept.close()
+
+
+def begin(world, running=A, **env):
+    calm = {"otad_fallback": "", "otad_boots": "1", **env}  # a boot that U-Boot has counted
+    device = FRESH._replace(env=DEFAULT._replace(**calm)).holding(B, Content("1.1.0"))
+    world.begin(device, Running(running, None), ())
 
 
 def around(made, units, **more):
-    return replace(ports(made, Environment(made).status()), host=units, **more)
+    life = live(made, made.kept.holding(Memory()), Environment(made).status(), None)
+    return replace(life.ports, host=units, **more)
 
 
 class Held:
@@ -57,25 +70,26 @@ class Held:
         return Hold(Outcome.HELD, BAD, 60)
 
 
-async def test_applications_that_an_interrupted_reboot_stopped_run_again_when_it_is_held():
-    made, units = world(), Units(running=False)
+async def test_applications_that_an_interrupted_reboot_stopped_run_again_when_it_is_held(made):
+    units = Units(running=False)
     step = await reboot.run(Record(State.REBOOT, A, "b", attempt=ATTEMPT), around(made, units, offers=Held()))
     assert (step.outcome, step.retry_after, units.running) == (Outcome.HELD, 60, True)
-    assert made.env.upgrade_available == "0"
+    assert made.device.env.upgrade_available == "0"
 
 
-async def test_applications_run_again_although_the_environment_cannot_be_written():
+async def test_applications_run_again_although_the_environment_cannot_be_written(made):
     class Stuck(Environment):
         def rollback(self, goal):
             raise BootEnvironmentError("bootenv-write", "fw_setenv exited 1", "look")
 
-    made, units = world(otad_rollback="B"), Units(running=False)
+    begin(made, otad_rollback="B")
+    units = Units(running=False)
     record = Record(State.ROLLBACK, A, "b", attempt=ATTEMPT, goal=A, cause=BAD)
     step = await rollback.run(record, around(made, units, boot=Stuck(made)))
     assert (step.outcome, step.cause.code, units.running) == (Outcome.FAILED, "bootenv-write", True)
 
 
-async def test_a_goal_that_cannot_be_selected_is_reached_by_the_boots_of_the_trial_running_out():
+async def test_a_goal_that_cannot_be_selected_is_reached_by_the_boots_of_the_trial_running_out(made):
     class Stuck(Environment):
         def rollback(self, goal):
             raise BootEnvironmentError("bootenv-write", "fw_setenv exited 1", "look")
@@ -84,37 +98,34 @@ async def test_a_goal_that_cannot_be_selected_is_reached_by_the_boots_of_the_tri
         async def reboot(self):
             self.told.append("reboot")
 
-    made, units = world(boot_partition="B", upgrade_available="1", bootcount="1"), Reboots()
-    made.booted = B
+    begin(made, B, boot_partition="B", upgrade_available="1", bootcount="1")
+    units = Reboots()
     record = Record(State.ROLLBACK, A, "b", attempt=ATTEMPT, goal=A, cause=BAD)
     step = await rollback.run(record, around(made, units, boot=Stuck(made)))
     assert (step.outcome, units.told) == (Outcome.BOOT, ["sync", "reboot"])
 
 
-async def test_applications_that_failed_do_not_cost_the_slot_its_fallback():
+async def test_applications_that_failed_do_not_cost_the_slot_its_fallback(made):
     """Found by the sweep: 1.0.1 runs in B, A is good; 1.1.0 without a system image fails; B rots; nothing was left."""
-    made, units = world(), Units()
-    made.env = made.env._replace(otad_fallback="B")
-    live = replace(ATTEMPT, target=None)
-    record = Record(State.ROLLBACK, A, "b", attempt=live, goal=A, cause=BAD)
-    step = await rollback.run(record, around(made, units))
-    assert (step.outcome, made.env.otad_fallback) == (Outcome.DONE, "B")
+    begin(made, otad_fallback="B")
+    record = Record(State.ROLLBACK, A, "b", attempt=replace(ATTEMPT, target=None), goal=A, cause=BAD)
+    step = await rollback.run(record, around(made, Units()))
+    assert (step.outcome, made.device.env.otad_fallback) == (Outcome.DONE, "B")
 
 
 @pytest.mark.parametrize("applications", [False, True])
-async def test_a_slot_that_nothing_was_installed_in_is_nothing_to_go_back_to(applications):
+async def test_a_slot_that_nothing_was_installed_in_is_nothing_to_go_back_to(made, applications):
     """Found by the sweep: U-Boot's default names B, and on a new device B is empty; it was armed."""
-    made = world()
-    made.env, made.slots = DEFAULT, {A: "1.0.0", B: ""}
+    made.device = FRESH
     if applications:
-        made.generations, made.pointers = {1: Generation(1, "1.1.0", "1.1.0")}, {A: 1}
+        made.device = FRESH._replace(made=(Made("1", Generation(1, "1.1.0", "1.1.0")),)).pointing(A, 1)
     with pytest.raises(Rejected) as refused:
         revert(around(made, Units()))
     assert refused.value.cause.code == "nothing-to-revert-to"
 
 
 @pytest.mark.parametrize("state", [State.CHECK, State.DOWNLOAD, State.VERIFY, State.INSTALL])
-async def test_a_fault_of_otads_own_ends_the_attempt_and_not_the_process(state):
+async def test_a_fault_of_otads_own_ends_the_attempt_and_not_the_process(made, state):
     class Broken:
         def __getattr__(self, name):
             raise OSError(5, "Input/output error")
@@ -129,7 +140,6 @@ async def test_a_fault_of_otads_own_ends_the_attempt_and_not_the_process(state):
             turned.append((before.state, step))
             raise Stop
 
-    made = world()
     attempt = None if state is State.CHECK else ATTEMPT if state is State.INSTALL else replace(ATTEMPT, generation=None)
     broken = around(made, Units(), offers=Broken(), delivery=Broken())
     with pytest.raises(Stop):
@@ -139,7 +149,7 @@ async def test_a_fault_of_otads_own_ends_the_attempt_and_not_the_process(state):
     assert "Input/output error" in step.cause.what
 
 
-async def test_a_person_stops_a_state_at_an_await_and_nothing_of_it_runs_on():
+async def test_a_person_stops_a_state_at_an_await_and_nothing_of_it_runs_on(made):
     ended = asyncio.Event()
 
     class Slow:
@@ -164,7 +174,7 @@ async def test_a_person_stops_a_state_at_an_await_and_nothing_of_it_runs_on():
             assert (before.state, step.outcome, after.state) == (State.CHECK, Outcome.CANCELLED, State.IDLE)
             raise Stop
 
-    slow = around(world(), Units(), offers=Slow(), orders=Orders())
+    slow = around(made, Units(), offers=Slow(), orders=Orders())
     with pytest.raises(Stop):
         await drive(Record(State.CHECK, A, "b"), slow, Book())
     assert ended.is_set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from simulator.sweep.properties import Residual
 from simulator.sweep.scenario import Scenario
 from simulator.sweep.starts import scenarios
 
-BOUND = 4
+BOUND = 3
 PROCESSES = 2
 
 
@@ -33,6 +34,7 @@ class Explored(NamedTuple):
 
 def explored(scenario: Scenario, bound: int) -> Explored:
     """Explore `scenario`."""
+    gc.set_threshold(100_000, 50, 1000)  # millions of tuples, none of them garbage
     began, explorer = time.perf_counter(), Explorer(scenario, bound)
     violation = explorer.explore()
     seconds = time.perf_counter() - began

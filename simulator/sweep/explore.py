@@ -58,14 +58,18 @@ Layer = dict[tuple[Node, Script], Visit]
 
 
 class Explorer:
-    """Explores one scenario with at most `bound` disruptive events in a history."""
+    """Explores one scenario with at most `bound` disruptive events in a history.
 
-    def __init__(self, scenario: Scenario, bound: int) -> None:
+    only  nothing else happens than what begins like this; then the right release must arrive in spite of it
+    """
+
+    def __init__(self, scenario: Scenario, bound: int, only: str = "") -> None:
         self.nodes: list[Node] = []
         self.edges = 0
         self.residuals: Counter[Residual] = Counter()
         self._scenario = scenario
         self._bound = bound
+        self._only = only
         self._graph = Graph(scenario)
         self._index: dict[Node, int] = {}
         self._parents: list[tuple[int, str]] = []
@@ -112,9 +116,9 @@ class Explorer:
         self.residuals.update(way.residuals)
         self.edges += len(way.events) + (way.quiet is not None)
         for edge in way.events:
-            if edge.to not in self._index:
+            if edge.to not in self._index and edge.label.startswith(self._only):
                 ahead.setdefault((edge.to, ()), Visit(edge.to, at, edge.label))
-        for label, other in way.choices:
+        for label, other in () if self._only else way.choices:
             ahead[node, other] = Visit(node, at, label, other)
         if way.quiet is None:
             return []
@@ -191,7 +195,7 @@ class Explorer:
         for node in nodes:
             if node.place is Place.REST:
                 self._passes(properties.at_rest(self._scenario, node.device, node.here))
-        if start == 0 and nodes[-1].running:
+        if (start == 0 or self._only) and nodes[-1].running:
             properties.undisturbed(self._scenario, nodes[-1].device, nodes[-1].here)
 
     def _passes(self, residual: Residual | None) -> None:

@@ -35,8 +35,9 @@ class Generations:
                 number, attempt.release, release.version, (), base.system if base else None, base.number if base else None
             )
         if device.generation(number) != made:
-            others = tuple(other for other in device.made if other.generation.number != number)
-            self._change(f"generation {number} made", device._replace(made=(*others, Made(attempt.id, made))))
+            others = [other for other in device.made if other.generation.number != number]
+            all_ = sorted((*others, Made(attempt.id, made)), key=lambda one: one.generation.number)
+            self._change(f"generation {number} made", device._replace(made=tuple(all_)))
         return made
 
     def at(self, slot: Slot) -> Generation | None:
@@ -74,8 +75,11 @@ class Generations:
         roots = [self.number(one) for one in (world.running.current, *world.device.pointers) if one is not None]
         kept = {root.number for root in roots if root} | {root.previous for root in roots if root}
         left = tuple(made for made in world.device.made if made.generation.number in kept)
-        self._change("generations collected", world.device._replace(made=left))
+        self._change("generations collected", world.device._replace(made=left), may_fail=False)
 
-    def _change(self, name: str, device: Device) -> None:
-        if device != self.world.device:
-            self.world.effect(name, device)
+    def _change(self, name: str, device: Device, *, may_fail: bool = True) -> None:
+        if device == self.world.device:
+            return
+        if may_fail and self.world.choose("", f"/data cannot be written: {name}"):
+            raise RetryLater("data-full", "no room", "")
+        self.world.effect(name, device)

@@ -21,7 +21,7 @@ from simulator.sweep.kept import later
 from simulator.sweep.properties import Residual
 from simulator.sweep.scenario import Nature, Scenario
 from simulator.sweep.turns import End, Turns
-from simulator.sweep.world import Snapshot
+from simulator.sweep.world import Choice, Snapshot
 
 
 class Place(str, Enum):
@@ -132,14 +132,10 @@ class Graph:
         names = [one.effect for one in world.snapshots]
         label = ", ".join(names) or end.value
         quiet = Edge(label, self._after(end, world.device, world.running))
-        choices = []
+        choices: list[tuple[str, tuple[int, ...]]] = []
         cuts: list[Edge] = []
         if not last:
-            new = range(len(script), len(world.choices))
-            chosen = tuple(choice.chosen for choice in world.choices)
-            choices = [
-                (world.choices[n].options[m], (*chosen[:n], m)) for n in new for m in range(1, len(world.choices[n].options))
-            ]
+            choices = list(_otherwise(world.choices, len(script)))
             cuts = [edge for one in world.snapshots[:-1] for edge in _interrupted(one)]
             if end is End.REBOOTS and world.snapshots:
                 cuts += _interrupted(world.snapshots[-1])
@@ -183,6 +179,15 @@ class Graph:
                 boot = power_on(browned.env, self._loads(browned), recovery=True)
                 browned = _given_up(browned, stored(browned.env, boot))
             yield Edge(f"{times} power-ups too short for otad", Node(Place.OFF, browned))
+
+
+def _otherwise(choices: Sequence[Choice], known: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Each script in which one more thing is decided otherwise, beyond those that are `known`; and all that is, in words."""
+    for n in range(known, len(choices)):
+        before = tuple(choice.chosen for choice in choices[:n])
+        words = [choice.options[choice.chosen] for choice in choices[:n] if choice.chosen]
+        for m, option in enumerate(choices[n].options[1:], 1):
+            yield ", ".join((*words, option)), (*before, m)
 
 
 def _interrupted(one: Snapshot) -> tuple[Edge, Edge]:

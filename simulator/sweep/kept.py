@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from otad.errors import Cause
-from otad.journal import Journal, schema
+from otad.journal import Journal, JournalError, schema
 from otad.journal.connection import Connection
 from otad.journal.record import decode, encode
 from otad.orders import FAILURES, LAST, NEXT, STAY
@@ -34,11 +34,12 @@ _UNLUCKY = 2  # failures of the link in a row that are told apart
 
 
 class Effects(Connection):
-    """A connection that calls `committed` after each commit."""
+    """A connection that calls `committed` after each commit, unless it `fails`."""
 
-    def __init__(self, committed: Callable[[], None]) -> None:
+    def __init__(self, committed: Callable[[], None], fails: Callable[[], bool]) -> None:
         super().__init__(Path("memory"), sqlite3.connect(":memory:", isolation_level=None))
         self._committed = committed
+        self._fails = fails
         self._depth = 0
 
     @contextmanager
@@ -51,6 +52,8 @@ class Effects(Connection):
         try:
             with super().transaction():
                 yield
+                if self._fails():
+                    raise JournalError("journal-full", "the journal cannot be written", "")
         finally:
             self._depth = 0
         self._committed()
@@ -64,13 +67,13 @@ class Effects(Connection):
 
 
 class Kept:
-    """One journal for a whole exploration. `committed` is called with the new memory after each commit."""
+    """One journal for a whole exploration. `committed` is called with the new memory after each commit that did not fail."""
 
-    def __init__(self, committed: Callable[[Memory], None]) -> None:
+    def __init__(self, committed: Callable[[Memory], None], fails: Callable[[], bool]) -> None:
         self._committed = committed
         self._quiet = True
         self._now = Memory()
-        self._connection = Effects(self._commit)
+        self._connection = Effects(self._commit, lambda: not self._quiet and fails())
         schema.migrate(self._connection)
         self._quiet = False
 
@@ -82,14 +85,19 @@ class Kept:
             self._quiet = False
         return Journal(self._connection, KEEP)
 
+    def paused(self) -> bool:
+        """A person paused updates here."""
+        return any(name == "paused" for name, _ in self._now.settings)
+
     def close(self) -> None:
         """End it."""
         self._connection.close()
 
     def _commit(self) -> None:
-        if not self._quiet:
-            self._now = self._get()
-            self._committed(self._now)
+        found = None if self._quiet else self._get()
+        if found and found != self._now:
+            self._now = found
+            self._committed(found)
 
     def _put(self, memory: Memory) -> None:
         rows = self._connection.rows

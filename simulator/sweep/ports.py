@@ -1,9 +1,8 @@
 """The product's ports over a world: what a state may use, each call in a line or two.
 
 Rules:
- 1. The boot environment is changed by the product's own variables (`bootenv.uboot`).
- 2. Properties are asked before what must not be done is done.
- 3. What the fleet, a link, a tool or a person decides is chosen, never computed.
+ 1. Properties are asked before what must not be done is done.
+ 2. What the fleet, a link, a tool or a person decides is chosen, never computed.
 """
 
 from __future__ import annotations
@@ -12,87 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from otad.bootenv import BootStatus, Slot, uboot
-from otad.errors import BootEnvironmentError, Cause, Corrupt, OtadError, RetryLater
+from otad.bootenv import BootStatus, Slot
+from otad.errors import Cause, Corrupt, OtadError, RetryLater
 from otad.formats.release import Payload, PayloadKind, Release
 from otad.payload import Installed
 from otad.ports import Hold
 from otad.statemachine import Attempt, Kind, Outcome
 from simulator.sweep import properties
-from simulator.sweep.device import NAMES, Content, Device, Lost
-from simulator.sweep.properties import Broken
+from simulator.sweep.device import NAMES, Content
 from simulator.sweep.scenario import Nature
 from simulator.sweep.world import Rebooted, World
 
 CAMPAIGN = "c"
-
-
-@dataclass(frozen=True)
-class Environment:
-    """BootEnvironment over the model's variables, changed exactly as the real one changes them."""
-
-    world: World
-
-    def status(self) -> BootStatus:
-        """As the variables say."""
-        return uboot.boot_status(self.world.device.env._asdict(), self.world.running.slot)
-
-    def problems(self, found: BootStatus) -> list[str]:
-        """The scripts are always right, so what is left is whether U-Boot counted this boot."""
-        return uboot.env_problems({**_SCRIPTS, **self.world.device.env._asdict()}, found)
-
-    def retire(self) -> None:
-        """INSTALL's first write. From here on the other slot is as good as overwritten."""
-        device, other = self.world.device, self.world.running.slot.other
-        self._store("retire the fallback", uboot.RETIRE, device.holding(other, device.slot(other)._replace(proved=False)))
-
-    def arm(self, target: Slot) -> None:
-        """Never the booted slot, never partial bytes."""
-        world = self.world
-        if target is world.running.slot:
-            raise Broken("never arm the booted slot", target.value)
-        record = world.device.memory.load()
-        properties.on_arm(world.device, target, record.attempt if record else None)
-        self._store(f"arm {target.value}", uboot.arm(target, world.running.slot))
-        properties.on_armed(world.device, world.running)
-
-    def confirm(self) -> None:
-        """Only of the slot that runs and was healthy in this boot."""
-        world = self.world
-        world.passes(properties.on_confirm(world.scenario, world.device, world.running))
-        here = world.running.slot
-        proved = world.device.holding(here, world.device.slot(here)._replace(proved=True, given_up=False))
-        self._store(f"confirm {here.value}", uboot.confirm(here), proved)
-        properties.on_confirmed(world.device)
-
-    def rollback(self, goal: Slot) -> None:
-        """Only to a slot that holds something whole. What is given up is not known to be good any more."""
-        world, here = self.world, self.world.running.slot
-        properties.on_select(world.device, goal)
-        device = world.device
-        if goal is not here:
-            device = device.holding(here, device.slot(here).without_proof())
-        self._store(f"roll back to {goal.value}", uboot.rollback(goal, here), device)
-        properties.on_rolled_back(world.device)
-
-    def proven(self) -> None:
-        """A stable boot."""
-        self._store("proven", uboot.PROVEN)
-
-    def _store(self, name: str, change: uboot.Change, device: Device | None = None) -> None:
-        """One store; nothing is written when the environment says so already."""
-        world = self.world
-        before = world.device.env
-        after = before._replace(**change)
-        if after == before:
-            return
-        if world.choose("", f"fw_setenv fails: {name}"):
-            raise BootEnvironmentError("bootenv-write", "fw_setenv exited 1", "")
-        lost = world.device.lost if world.device.lost == Lost.BOTH else world.device.lost & ~Lost.ENVIRONMENT
-        world.effect(name, (device or world.device)._replace(env=after, lost=lost))
-
-
-_SCRIPTS = {"altbootcmd": "run it", "bootcmd": "run otad_count; run otad_boot", "otad_count": "count", "otad_env_version": "1"}
 
 
 @dataclass(frozen=True)
@@ -119,6 +49,8 @@ class Neighbours:
         del wanted
         world, version = self.world, self.world.scenario.version
         await world.moment("the check", stoppable=True)
+        if world.kept.paused():
+            return Hold(Outcome.HELD, Cause("paused", "", ""))
         if world.choose("", "the repository cannot be reached"):
             raise RetryLater("unreachable", "no link")
         if properties.runs(world.device, world.running) == version:
@@ -135,6 +67,8 @@ class Neighbours:
         """Whether it may go on: the fleet's decision. The way back is never held."""
         if attempt.kind is Kind.REVERT:
             return None
+        if self.world.kept.paused():
+            return Hold(Outcome.HELD, Cause("paused", "", ""))
         chosen = self.world.choose("", "the fleet pauses the roll-out", "the fleet stops the roll-out")
         if not chosen:
             return None
@@ -148,7 +82,7 @@ class Neighbours:
     async def fetch(self, attempt: Attempt, release: Release) -> int:
         """It comes, or the link fails."""
         del attempt, release
-        await self.world.moment("the download", stoppable=True)
+        await self.world.moment("the download", stoppable=True, holdable=True)
         if self.world.choose("", "the link fails"):
             raise RetryLater("unreachable", "no link")
         return 0

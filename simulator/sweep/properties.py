@@ -52,10 +52,16 @@ def saved(device: Device, state: State) -> None:
     must(record is not None and record.state is state, "save, then act", f"{state.value} acts, the journal says {record}")
 
 
+_ACTS = {State.INSTALL, State.REBOOT, State.VALIDATE, State.COMMIT}
+
+
 def on_kept(before: Record | None, device: Device, here: Slot) -> None:
-    """After a commit of the journal: a release that failed on trial is refused in the same breath, and no trial is left alone."""
+    """After a commit of the journal: a release that failed on trial is refused in the same breath, and no trial is left alone.
+
+    A ROLLBACK that cannot write the environment does leave one alone; otad-deadline and the next start see to it.
+    """
     after = device.memory.load()
-    if after and after.state is State.IDLE and (before is None or before.state is not State.ROLLBACK):  # it may fail: no store
+    if after and after.state is State.IDLE and (before is None or before.state in _ACTS):
         must(device.env.upgrade_available != "1", "otad never leaves a trial alone", f"it is idle after {before}; {device.env}")
     attempt = after.attempt if after else None
     ends = before and before.state is State.ROLLBACK and before.goal is here and device.env.otad_rollback == ""

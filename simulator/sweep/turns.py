@@ -18,36 +18,18 @@ from typing import NoReturn
 from otad.book import TransitionBook
 from otad.bootenv import BootStatus
 from otad.bootfacts import prove
-from otad.config import Check, Config, Daemon, Health
 from otad.errors import BootEnvironmentError, Cause, OtadError
-from otad.journal import Journal
 from otad.journal.record import decode, encode
 from otad.loop import drive
-from otad.orders import Orders
-from otad.ports import Ports
-from otad.probation import Probation
 from otad.resume import BootClass, Resumed, classify, resume
-from otad.revert import revert
-from otad.running import Running as Runs
 from otad.statemachine import Outcome, Record, State, Step
-from simulator.sweep import properties
 from simulator.sweep.device import BOOT, Device, Running
+from simulator.sweep.environment import Environment
 from simulator.sweep.generations import Generations
-from simulator.sweep.kept import NOW, PROBATION
-from simulator.sweep.ports import Environment, Neighbours, Witness
+from simulator.sweep.life import Life, live
 from simulator.sweep.properties import Broken
 from simulator.sweep.scenario import Scenario
 from simulator.sweep.world import Rebooted, World
-
-CONFIG = Config.model_validate(
-    {
-        "repository": {"url": "https://x"},
-        "device": {"product": "p"},
-        "check": Check(jitter=0),
-        "health": Health(probation=PROBATION),
-        "daemon": Daemon(linger=0),
-    }
-)
 
 
 class End(Enum):
@@ -98,10 +80,6 @@ class Turns:
     def __init__(self, scenario: Scenario) -> None:
         self.world = World(scenario)
         self._loop = asyncio.SelectorEventLoop(Instant())
-        self._environment = Environment(self.world)
-        self._generations = Generations(self.world)
-        self._all = Neighbours(self.world)
-        self._witness = Witness(self.world)
 
     def close(self) -> None:
         """End the event loop and the journal."""
@@ -115,11 +93,11 @@ class Turns:
         try:
             found, status, unsafe = self._proved()
             journal = world.kept.holding(device.memory)
-            there = self._generations.at(running.slot)
+            there = Generations(world).at(running.slot)
             before = journal.load()
             resumed = resume(before, status, BOOT, there.number if there else None)
-            _, book, _ = self._life(journal, found, unsafe or resumed.refusal)
-            book.open(before, resumed, classify(status))
+            life = live(world, journal, found, unsafe or resumed.refusal)
+            life.book.open(before, resumed, classify(status))
         except OtadError:
             return self._ended(End.ENDED)
         refused = encode(resumed.record) if resumed.refusal else ""
@@ -131,25 +109,25 @@ class Turns:
         world = self.world
         world.begin(device, running, script)
         refusal = _REFUSED if running.refused else None
-        orders, book, ports = self._life(world.kept.holding(device.memory), running.found, refusal)
+        life = live(world, world.kept.holding(device.memory), running.found, refusal)
         record = decode(running.refused) if running.refused else device.memory.load()
         if record is None:
             raise Broken("a daemon that runs has a record", str(device.memory))
         if refusal:
-            book.open(None, Resumed(record, 0, refusal), BootClass.UNKNOWN)
-        book.record = record
-        if record.state is State.IDLE and world.choose("", "a person asks for a rollback"):
-            with suppress(OtadError):
-                orders.revert(revert(ports), Cause("asked", "", ""))
-        end = self._driven(record, ports, book, orders)
+            life.book.open(None, Resumed(record, 0, refusal), BootClass.UNKNOWN)
+        life.book.record = record
+        world.cancel, world.hold = life.cancel, life.hold
+        if record.state is State.IDLE:
+            (lambda: None, life.revert, life.hold)[world.choose("", "a person asks for a rollback", "a person pauses updates")]()
+        end = self._driven(record, life)
         if running.refused:
-            world.running = world.running._replace(refused=encode(book.record))
+            world.running = world.running._replace(refused=encode(life.book.record))
         return self._ended(end)
 
-    def _driven(self, record: Record, ports: Ports, book: TransitionBook, orders: Orders) -> End:
+    def _driven(self, record: Record, life: Life) -> End:
         """One turn of the loop."""
-        task = self._loop.create_task(drive(record, ports, OneTurn(book)))
-        self.world.end, self.world.cancel = task.cancel, orders.cancel
+        task = self._loop.create_task(drive(record, life.ports, OneTurn(life.book)))
+        self.world.end = task.cancel
         try:
             step = self._loop.run_until_complete(task)
         except Turned:
@@ -177,7 +155,7 @@ class Turns:
 
     def _proved(self) -> tuple[BootStatus | None, BootStatus | None, Cause | None]:
         try:
-            return *prove(self._environment, self._found), None
+            return *prove(Environment(self.world), self._found), None
         except BootEnvironmentError as error:
             return None, None, error.cause
 
@@ -187,31 +165,6 @@ class Turns:
         if world.running.found is None:
             world.running = world.running._replace(found=status)
         return world.running.found or status
-
-    def _life(self, journal: Journal, found: BootStatus | None, refusal: Cause | None) -> tuple[Orders, TransitionBook, Ports]:
-        """What `otad.assembly` makes for one life of the process."""
-        orders = Orders(journal, CONFIG, lambda: NOW)
-        all_ = self._all
-        ports = Ports(
-            self._environment,
-            all_,
-            self._generations,
-            orders,
-            all_,
-            all_,
-            all_,
-            all_,
-            self._witness,
-            found=found,
-            refusal=refusal,
-        )
-        orders.probation = Probation(journal, CONFIG.health, orders.now, all_.glance, lambda: revert(ports))
-        return orders, TransitionBook(journal, orders, CONFIG.attempts, "device", self._runs), ports
-
-    def _runs(self) -> Runs:
-        world = self.world
-        generation = world.device.generation(world.running.current)
-        return Runs(properties.runs(world.device, world.running), generation.release if generation else None, world.running.slot)
 
 
 _REFUSED = Cause("refused", "", "")

@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from otad.bootenv import Slot
-from otad.errors import Cause
 from simulator.sweep import properties
 from simulator.sweep.device import Content, Device, Memory, Running
 from simulator.sweep.kept import Kept
 from simulator.sweep.properties import Residual
 from simulator.sweep.scenario import Scenario
+
+PAUSES = 3  # the option of `moment` that stops only a download
 
 
 class Snapshot(NamedTuple):
@@ -46,14 +47,15 @@ class World:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.kept = Kept(self._kept)
+        self.kept = Kept(self._kept, lambda: bool(self.choose("", "the journal cannot be written")))
         self.device: Device
         self.running: Running
         self.snapshots: list[Snapshot]
         self.choices: list[Choice]
         self.residuals: set[Residual]
         self.end: Callable[[], object]
-        self.cancel: Callable[[Cause], None]
+        self.cancel: Callable[[], None]
+        self.hold: Callable[[], None]
         self._script: Sequence[int]
 
     def begin(self, device: Device, running: Running, script: Sequence[int]) -> None:
@@ -74,16 +76,15 @@ class World:
         self.choices.append(Choice(options, chosen))
         return chosen
 
-    async def moment(self, during: str, *, stoppable: bool = False) -> None:
-        """An await of the product at which otad may be told to end, or a person may cancel what runs."""
-        options = ("", f"otad is told to end during {during}", f"a person cancels during {during}")
-        chosen = self.choose(*options[: 3 if stoppable else 2])
-        if chosen == 1:
-            self.end()
-        if chosen == 2:  # noqa: PLR2004  # the third option
-            self.cancel(Cause("cancelled", "by a person", ""))
-        await asyncio.sleep(0)  # what was told to end, ends here
-        if chosen:
+    async def moment(self, during: str, *, stoppable: bool = False, holdable: bool = False) -> None:
+        """An await of the product at which otad may be told to end, and a person may give an order."""
+        orders = (f"a person cancels during {during}", f"a person pauses during {during}") if stoppable else ()
+        chosen = self.choose("", f"otad is told to end during {during}", *orders)
+        if not chosen:
+            await asyncio.sleep(0)  # what was told to end, ends here
+            return
+        (self.end, self.cancel, self.hold)[chosen - 1]()
+        if holdable or chosen < PAUSES:
             await asyncio.Event().wait()
 
     def passes(self, residual: Residual | None) -> None:
