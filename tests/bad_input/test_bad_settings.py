@@ -2,14 +2,31 @@
 """The settings are wrong, or the journal cannot be used: no otad, or one that begins nothing, and never a fallback."""
 
 import os
+from datetime import timedelta
 
 import pytest
 
 from otad.control import ending
 from otad.statemachine import State
+from simulator.depot import now
 from simulator.fastboard import BoardError
 from tests.support import failures
-from tests.support.board import PATIENCE, REAL_PARTS, A, chain, goes_on, inside, journal, keep, otactl, rest, shown
+from tests.support.board import (
+    PATIENCE,
+    REAL_PARTS,
+    A,
+    B,
+    calm,
+    chain,
+    goes_on,
+    harmless,
+    inside,
+    journal,
+    keep,
+    otactl,
+    rest,
+    shown,
+)
 from tests.support.failures import Place, fault
 
 pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
@@ -78,6 +95,31 @@ async def test_wrong_settings(bench, mirror, toml, words):
         said = await otactl(board, "status")
         assert (said.exit, said.err) == (0, "")
         assert "cannot run" not in said.out
+
+
+@fault(
+    Place.SETTINGS,
+    "A window that is closed now",
+    "Downloads, and holds the rest until it opens; `otactl install VERSION` does not wait",
+)
+async def test_a_closed_window(bench, mirror):
+    async with mirror.served() as repository, bench.board(repository) as board:
+        kept, opens = keep(board), now().astimezone() + timedelta(hours=2)
+        board.configure("window", f'[window]\nstart = "{opens:%H:%M}"\nend = "{opens + timedelta(hours=1):%H:%M}"\n')
+        await board.power_on()
+        assert await board.settled(PATIENCE) is A
+        assert chain(board)[-1] == ("install", "held")
+        await harmless(board, kept, "window", f"{opens:%H:%M}")
+
+
+@fault(Place.SETTINGS, "A window whose start and end are the same", "Always open; `otactl pause` is what keeps updates away")
+async def test_a_window_without_an_end(bench, mirror):
+    async with mirror.served() as repository, bench.board(repository) as board:
+        minute = f"{now().astimezone() + timedelta(hours=2):%H:%M}"
+        board.configure("window", f'[window]\nstart = "{minute}"\nend = "{minute}"\n')
+        await board.power_on()
+        assert await board.settled(PATIENCE) is B
+        await calm(board)
 
 
 async def test_settings_that_go_wrong_later(bench, mirror):
