@@ -8,6 +8,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,7 +18,7 @@ from otad.admission import Reason
 from otad.bootenv import Slot
 from otad.config import Config
 from otad.control import Exit, Reply, Verb
-from otad.errors import Cause, OtadError
+from otad.errors import Cause, OtadError, discreet
 from otad.journal import Journal, Pause
 from otad.monitor import Monitor
 from otad.orders import Orders
@@ -173,8 +174,9 @@ class Counter:
         return self.monitor.health()
 
     def config(self) -> dict[str, Any]:
-        """The settings in force. None of them is a secret."""
-        return self.settings.model_dump(mode="json")
+        """The settings in force, but for the passwords in URLs."""
+        shown: dict[str, Any] = json.loads(discreet(self.settings.model_dump_json()))
+        return shown
 
     def history(self, limit: int) -> list[dict[str, Any]]:
         """Past attempts, newest first."""

@@ -4,14 +4,23 @@ Rules:
  1. Every failure is a `Cause`: what cannot be done and why, what to do next, and who has to do it.
  2. The code is a stable slug for machines and tests; the words may improve from one version to the next.
  3. Engines raise one of the exceptions below; states turn them into outcomes. Nothing else crosses that boundary.
+ 4. A user and password within a URL are in no cause, whoever raised it: causes are logged, kept, shown and reported.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]+@")
+
+
+def discreet(text: str) -> str:
+    """`text`, and *** for the user and password of each URL in it."""
+    return _USERINFO.sub("***@", text)
 
 
 class Who(str, Enum):
@@ -36,6 +45,11 @@ class Cause:
     remedy: str
     who: Who = Who.FIELD
     evidence: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("what", "remedy"):
+            object.__setattr__(self, name, discreet(getattr(self, name)))
+        object.__setattr__(self, "evidence", {key: discreet(text) for key, text in self.evidence.items()})
 
     def __str__(self) -> str:
         return f"{self.what}. {self.remedy}" if self.remedy else self.what

@@ -11,13 +11,13 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from otad.errors import discreet
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _PRIORITY = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))  # syslog(3)
 
 
@@ -28,7 +28,7 @@ def setup(level: int = logging.INFO) -> None:
 
 def fields(record: logging.LogRecord) -> dict[str, str]:
     """What the caller gave as `extra`, under journal names."""
-    return {f"OTAD_{name.upper()}": _clean(str(value)) for name, value in vars(record).items() if name not in _STANDARD}
+    return {f"OTAD_{name.upper()}": discreet(str(value)) for name, value in vars(record).items() if name not in _STANDARD}
 
 
 class JournalHandler(logging.Handler):
@@ -36,13 +36,14 @@ class JournalHandler(logging.Handler):
 
     def __init__(self, send: Callable[..., Any]) -> None:
         super().__init__()
+        self.setFormatter(logging.Formatter("%(message)s"))  # basicConfig gives its own to a handler that has none
         self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record. A journal that cannot be reached is logging's own matter (`handleError`)."""
         try:
             self._send(
-                _clean(self.format(record)),
+                discreet(self.format(record)),
                 PRIORITY=_priority(record),
                 SYSLOG_IDENTIFIER="otad",
                 LOGGER=record.name,
@@ -64,7 +65,7 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record; its traceback, if any, follows in further lines."""
-        text = _clean(super().format(record))
+        text = discreet(super().format(record))
         if self._prefixed:
             return "\n".join(f"<{_priority(record)}>{line}" for line in text.splitlines())
         return f"{record.levelname.lower()} {record.name}: {text}"
@@ -89,7 +90,3 @@ def _under_journald() -> bool:
 
 def _priority(record: logging.LogRecord) -> int:
     return next((priority for level, priority in _PRIORITY if record.levelno >= level), 7)
-
-
-def _clean(text: str) -> str:
-    return _USERINFO.sub("***@", text)

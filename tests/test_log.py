@@ -71,3 +71,16 @@ def said_by_a_process(tmp_path: Path, *, journald: bool) -> str:
 def test_setup_knows_whether_journald_listens(tmp_path: Path) -> None:
     assert said_by_a_process(tmp_path, journald=True) == "<4>cannot reach https://***@host/x\n"
     assert said_by_a_process(tmp_path, journald=False) == "warning otad.test: cannot reach https://***@host/x\n"
+
+
+def test_the_journal_has_level_and_logger_as_fields_not_in_the_message() -> None:
+    """basicConfig gives a format of its own to a handler that has none."""
+    sent: list[str] = []
+    handler = JournalHandler(lambda message, **_fields: sent.append(message))
+    before = logging.root.handlers[:]
+    try:
+        logging.basicConfig(handlers=[handler], force=True)
+        handler.handle(record())
+    finally:
+        logging.root.handlers[:] = before
+    assert sent == ["cannot reach https://***@host/x"]

@@ -140,7 +140,7 @@ def _said(
     words: _Words, url: str, evidence: Mapping[str, str], *, detail: str, status: int = 0, wait: float | None = None
 ) -> RetryLater:
     clock = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    known = {"host": urlsplit(url).netloc or url, "url": url, "clock": clock, "status": status, "detail": detail}
+    known = {"host": host(url), "url": url, "clock": clock, "status": status, "detail": detail}
     return RetryLater(
         words.code,
         words.what.format(**known),
@@ -164,6 +164,11 @@ def _detail(error: BaseException) -> str:
     inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
     said = getattr(inner, "verify_message", None) or getattr(inner, "strerror", None) or str(inner)
     return str(said or type(error).__name__)[:4096]
+
+
+def host(url: str) -> str:
+    """Host and port of `url`, without user and password."""
+    return urlsplit(url).netloc.rpartition("@")[2] or url
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

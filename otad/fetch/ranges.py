@@ -12,7 +12,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from urllib.parse import urlsplit
 
 from otad.errors import Corrupt, RetryLater, Who
 from otad.fetch import faults
@@ -38,7 +37,7 @@ class Ledger:
         """None when it is damaged: then nothing is claimed."""
         try:
             found = cls(**json.loads(data))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
         types = isinstance(found.offset, int) and isinstance(found.sha256, str) and isinstance(found.etag, (str, type(None)))
         return found if types and found.offset >= 0 else None
@@ -87,7 +86,7 @@ class Want:
         if not total.isdecimal() or int(total) == self.length:
             return
         evidence = {"url": self.url, "offered": total, "signed": str(self.length)}
-        host = urlsplit(self.url).netloc
+        host = faults.host(self.url)
         if int(total) > self.length:
             raise self.oversize(total)
         raise RetryLater(
@@ -102,7 +101,7 @@ class Want:
         """The server gives more than was signed; `offered` bytes, as far as is known."""
         return Corrupt(
             "blob-oversize",
-            f"{urlsplit(self.url).netloc} gives {offered} bytes for {self.url}, and {self.length} were signed",
+            f"{faults.host(self.url)} gives {offered} bytes for {self.url}, and {self.length} were signed",
             "Publish the release again: what the server has is not what was signed",
             who=Who.INTEGRATOR,
             evidence={"url": self.url, "offered": offered, "signed": str(self.length)},
@@ -113,7 +112,7 @@ class Want:
         if coding != "identity":
             raise RetryLater(
                 "server-recodes",
-                f"{urlsplit(self.url).netloc} sends {self.url} as {coding}, although the plain bytes were asked for",
+                f"{faults.host(self.url)} sends {self.url} as {coding}, although the plain bytes were asked for",
                 "Switch compression off for blobs/ in the web server",
                 who=Who.INTEGRATOR,
                 evidence={"url": self.url, "content-encoding": coding},
