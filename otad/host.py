@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 
+from otad.children import environment
 from otad.config import Reboot
 from otad.errors import OtadError
 
@@ -70,7 +71,11 @@ async def _run(command: tuple[str, ...], seconds: float) -> tuple[int, str]:
     """Exit status and last words of one command; a time-out counts as status 124, a missing tool as 127."""
     try:
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment(),
         )
     except OSError as error:
         return 127, f"{command[0]}: {error.strerror}"

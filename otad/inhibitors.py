@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
+from otad import outside
 from otad.config import Command
 
 SECONDS = 30.0  # for one command; one that hangs holds
+_KEPT = 1024  # bytes of what it says, of which only its exit status counts
 
 
 async def holding(inhibitors: Sequence[Command]) -> list[str]:
@@ -16,15 +17,5 @@ async def holding(inhibitors: Sequence[Command]) -> list[str]:
 
 
 async def _allows(command: Command) -> bool:
-    try:
-        process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
-    except OSError:
-        return False
-    try:
-        return await asyncio.wait_for(process.wait(), SECONDS) == 0
-    except asyncio.TimeoutError:
-        return False
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    ended = await outside.run(command, SECONDS, _KEPT)
+    return ended.status == 0

@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import grp
+import logging
 import os
 import shutil
 import socket
@@ -17,6 +18,7 @@ from pathlib import Path
 
 NAME = "otad.sock"
 _FIRST = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
+_log = logging.getLogger(__name__)
 
 
 def given(environ: Mapping[str, str], pid: int) -> int | None:
@@ -39,10 +41,17 @@ def listen(at: Path | int, group: str) -> socket.socket:
     finally:
         os.umask(before)
     if os.geteuid() == 0 and _exists(group):
-        shutil.chown(at, group=group)
+        _give(at, group)
     at.chmod(0o660)
     made.listen()
     return made
+
+
+def _give(at: Path, group: str) -> None:
+    try:
+        shutil.chown(at, group=group)
+    except PermissionError as error:  # the sandbox of otad.service: there it is for systemd to make the socket
+        _log.warning("only root can use %s, for its group cannot be set: %s; enable otad.socket", at, error.strerror)
 
 
 def _exists(group: str) -> bool:

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from otad.children import environment
+
 _PIECE = 65536  # bytes; as much as a pipe holds (man 7 pipe)
 _DYING_SECONDS = 5.0  # a killed process that hangs in the kernel longer is left to it
-_OURS = ("NOTIFY_", "WATCHDOG_", "LISTEN_")  # what systemd gave to the daemon is not for its children
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,6 @@ async def run(command: Sequence[str], timeout: float, keep: int) -> Ended:
 
 
 async def _start(command: Sequence[str], writer: int) -> asyncio.subprocess.Process:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     try:
         return await asyncio.create_subprocess_exec(
             *command,
@@ -58,7 +58,7 @@ async def _start(command: Sequence[str], writer: int) -> asyncio.subprocess.Proc
             stdout=writer,
             stderr=writer,
             start_new_session=True,
-            env=environment,
+            env=environment(),
         )
     finally:
         os.close(writer)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otad.blocking import finish, start
+from otad.children import environment
 from otad.errors import RetryLater, Who
 from otad.formats.swu import TARGET
 from otad.payload import progress
@@ -110,7 +111,7 @@ async def _spawn(command: Sequence[str], stdin: int, stdout: int, where: Room) -
             stdout=stdout,
             stderr=stdout,
             cwd=where.folder,
-            env={**os.environ, **places},
+            env=environment(**places),
             start_new_session=True,
             pass_fds=(where.lock,),
         )
