@@ -21,7 +21,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from otad.control import Exit, Reply, Verb, listener
+from otad.control import Exit, Reply, Verb, ending, listener
 from otad.control.unreachable import Unreachable, forbidden
 from otad.errors import OtadError
 
@@ -133,6 +133,8 @@ class Client:
             return Unreachable("no-answer", "otad took the connection and gives no answer", _LOOK)
         if isinstance(error, OSError) and not isinstance(error, ConnectionError):
             return Unreachable("no-connection", f"cannot reach otad through {self._path}: {error}", _LOOK)
+        if why := ending.read(self._path.parent):  # it cannot start, and systemd hung up for it
+            return Unreachable(why.code, f"otad does not run: {why.what}", why.remedy)
         return Unreachable("cut-off", f"otad ended in the middle of its answer ({error or type(error).__name__})", _LOOK)
 
 
