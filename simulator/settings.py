@@ -99,3 +99,36 @@ linger = 0
 read_group = "{group}"
 admin_group = "{group}"
 """
+
+
+def container_toml(repository: Repository) -> str:
+    """The settings of a board in a container: places as on a device, but nothing waits longer than a test may."""
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)  # this machine's, which the container shares
+    return f"""\
+[repository]
+url = "{repository.url}"
+ca = "/etc/otad/repository-ca.pem"
+development = true
+
+[device]
+product = "{PRODUCT}"
+
+[swupdate]
+ca = "/etc/otad/swupdate-ca.pem"
+
+[download]
+retries = 3
+backoff = 0.1
+reserve = 0
+
+[attempts]
+backoff = 0.1
+
+[health]
+deadline = {uptime + 3600:.0f}
+soak = 1
+interval = 0.5
+
+[daemon]
+linger = 1
+"""
