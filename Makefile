@@ -1,5 +1,5 @@
 # Every target works from a bare checkout: it first brings what is missing (tools/bootstrap says what). `make` lists them.
-.PHONY: help setup demo test test-board torture lint bench sweep mutants graph settings failures schemas pictures lock hooks install install-python install-system clean
+.PHONY: help setup demo test test-board torture lint bench fuzz sweep mutants graph settings failures schemas pictures lock hooks install install-python install-system clean
 
 PY := .venv/bin/python
 
@@ -38,6 +38,9 @@ sweep: setup  ## everything that may happen to a device, in every state that it 
 
 mutants: setup  ## deliberate faults of otad, each of which the sweep must see; figures into build/bench.json
 	@$(PY) -m simulator.sweep.mutants $(ARGS)
+
+fuzz: setup  ## every parser against mutants, T= seconds each (20); coverage-guided where atheris is installed; figures into build/bench.json
+	@$(PY) -m tests.fuzz $(if $(T),--seconds $(T))
 
 graph: setup  ## the state machine's diagram, from its table
 	@$(PY) tools/graph.py

@@ -52,12 +52,18 @@ def boot_argument(cmdline: str, name: str) -> str | None:
 
 
 def parse_mounts(text: str) -> list[Mount]:
-    """The mounts of a mountinfo text; the kernel writes blanks and backslashes in names as three octal digits."""
+    """The mounts of a mountinfo text; the kernel writes blanks and backslashes in names as three octal digits.
+
+    Raises ValueError for a line of another form.
+    """
     mounts = []
     for line in text.splitlines():
         before, _, after = line.partition(" - ")
         fields, kind = before.split(), after.split()
-        mounts.append(Mount(fields[2], _unescape(fields[4]), _unescape(kind[1])))
+        try:
+            mounts.append(Mount(fields[2], _unescape(fields[4]), _unescape(kind[1])))
+        except IndexError as error:
+            raise ValueError(f"{line[:80]!r} is no line of mountinfo") from error
     return mounts
 
 

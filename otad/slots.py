@@ -137,8 +137,8 @@ class Slots:
     def _mounts(self) -> list[Mount]:
         try:
             return parse_mounts(self._paths.mounts.read_text(errors="surrogateescape"))
-        except OSError as error:
-            what = f"cannot tell what is mounted: {self._paths.mounts} cannot be read: {error.strerror}"
+        except (OSError, ValueError) as error:
+            what = f"cannot tell what is mounted: {self._paths.mounts} cannot be read: {error}"
             raise RetryLater("mounts-unreadable", what, "Check that /proc is mounted", who=Who.FIELD) from error
 
     def _guard_use(self, target: Slot, device: Path, identity: Identity) -> None:

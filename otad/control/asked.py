@@ -7,6 +7,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -19,6 +20,9 @@ from otad.errors import Cause, OtadError
 
 BODY_LIMIT = 16 * 1024
 """Bytes that an order may have; the longest real one has about 100."""
+
+BODY_SECONDS = 10.0
+"""Seconds that the body of an order may take to come: a client that sends none must not keep otad awake."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,7 +43,12 @@ def whole(text: str, name: str) -> int:
 
 async def version(request: web.Request, verb: Verb) -> str | None:
     """The version that the body of an order names, if it does. Raises Unclear."""
-    raw = await request.read()
+    try:
+        raw = await asyncio.wait_for(request.read(), BODY_SECONDS)
+    except asyncio.TimeoutError as error:
+        raise Unclear(f"the body of {verb.value} did not come in {BODY_SECONDS:g} s", "Send it with the request") from error
+    except web.RequestPayloadError as error:
+        raise Unclear(f"the body of {verb.value} is no HTTP: {error}", 'Send {} or {"version": "1.2.3"}') from error
     try:
         body: Any = json.loads(raw) if raw.strip() else {}
     except (ValueError, RecursionError) as error:

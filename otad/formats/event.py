@@ -83,7 +83,7 @@ class Event:
                 plain["cause"] = Cause.from_dict(plain["cause"])
             event = cls(**plain)
             _check(event)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise Rejected(
                 "event-invalid",
                 f"this is not an event: {type(error).__name__}: {error}",

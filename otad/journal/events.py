@@ -44,7 +44,8 @@ class Events:
 
     def page(self, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         """Up to `limit` events that follow sequence number `after`, oldest first: the event's fields and its "seq"."""
-        return [{"seq": seq, **json.loads(text)} for seq, text in self.texts(after, limit)]
+        read = ((seq, _fields(text)) for seq, text in self.texts(after, limit))
+        return [{"seq": seq, **fields} for seq, fields in read if fields is not None]
 
     def latest(self, limit: int = 100) -> list[dict[str, Any]]:
         """The newest `limit` events, oldest of them first."""
@@ -69,3 +70,12 @@ class Events:
             self._connection.rows(f"PRAGMA {name}")[0][0] for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
+
+
+def _fields(text: str) -> dict[str, Any] | None:
+    """None where SQLite, which reads up to a NUL, finds it valid and Python does not."""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return fields if isinstance(fields, dict) else None

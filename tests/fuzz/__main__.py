@@ -1,0 +1,98 @@
+"""`make fuzz T=20`: each parser for T seconds, and what was tried into build/bench.json.
+
+Coverage-guided by atheris where that is installed (`pip install atheris`); else by dice over the same seeds. A finding is printed
+with its bytes, kept in build/fuzz/, and ends the run with exit status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import random
+import re
+import resource
+import subprocess
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+
+from tests.fuzz.mutate import LONGEST, mutant
+from tests.fuzz.targets import TARGETS
+
+OUT = Path("build/bench.json")
+KEPT = Path("build/fuzz")
+MEMORY_MIB = 1024
+SLOWEST = 20  # seconds for one input
+
+
+def main() -> None:
+    """All targets, or those named."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--guided", metavar="NAME", help=argparse.SUPPRESS)  # one target, in a process of atheris' own
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(TARGETS)}")
+    arguments = parser.parse_args()
+    if arguments.guided:
+        guided(arguments.guided, arguments.seconds)
+    able = importlib.util.find_spec("atheris") is not None
+    print("engine:", "atheris, guided by coverage" if able else "dice over the seeds (atheris is not installed)")
+    tried = 0
+    for name in arguments.names or TARGETS:
+        count = (steered if able else diced)(name, arguments.seconds)
+        print(f"  {name:<18} {count:>9} inputs", flush=True)
+        tried += count
+    figures = json.loads(OUT.read_text()) if OUT.exists() else {}
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(figures | {"fuzz_inputs": tried}, indent=2, sort_keys=True) + "\n")
+    print(f"fuzz_inputs {tried}, no finding")
+
+
+def diced(name: str, seconds: float) -> int:
+    """Mutants by dice for that long; how many."""
+    target, dice, tried, end = TARGETS[name], random.Random(time.time_ns()), 0, time.monotonic() + seconds
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MIB << 20, MEMORY_MIB << 20))
+    while (began := time.monotonic()) < end:
+        data = mutant(dice.choice(target.seeds), dice)
+        try:
+            target.run(data)
+            assert time.monotonic() - began < SLOWEST, "it hangs"
+        except Exception:
+            KEPT.mkdir(parents=True, exist_ok=True)
+            file = KEPT / f"{name}-{sha256(data).hexdigest()[:12]}"
+            file.write_bytes(data)
+            print(f"FOUND: {name}, {file}: {data[:200]!r}")
+            raise
+        tried += 1
+    return tried
+
+
+def steered(name: str, seconds: int) -> int:
+    """One target under atheris; how many inputs it ran."""
+    command = [sys.executable, "-m", "tests.fuzz", "--guided", name, "--seconds", str(seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        print(done.stdout[-2000:], done.stderr[-4000:], sep="\n")
+        raise SystemExit(f"FOUND: {name}, see {KEPT}/")
+    runs = re.findall(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
+    return int(runs[-1]) if runs else 0
+
+
+def guided(name: str, seconds: int) -> None:
+    """Never returns: libFuzzer ends the process."""
+    import atheris  # noqa: PLC0415 - not a dependency
+
+    seeds = KEPT / "seeds" / name
+    seeds.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(TARGETS[name].seeds):
+        (seeds / f"seed-{number}").write_bytes(seed)
+    atheris.instrument_all()
+    options = [f"-max_total_time={seconds}", f"-timeout={SLOWEST}", f"-rss_limit_mb={MEMORY_MIB}", "-print_final_stats=1"]
+    places = [f"-artifact_prefix={KEPT}/{name}-", f"-max_len={LONGEST}", str(seeds)]
+    atheris.Setup([sys.argv[0], *options, *places], TARGETS[name].run)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
