@@ -40,8 +40,8 @@ def load(path: Path = DEFAULT) -> Config:
     for file in _drop_ins(_parse(Needs, merged, origin, path).paths.data):
         _merge(merged, _read(file), origin, file)
     at = _parse(Needs, merged, origin, path).paths.deadline
-    unit = deadline.read(at)
-    if unit != deadline.Deadline() and "deadline" not in merged.get("health", {}):
+    unit, health = deadline.read(at), merged.get("health", {})
+    if unit != deadline.Deadline() and isinstance(health, dict) and "deadline" not in health:
         _merge(merged, {"health": {"deadline": unit.seconds}}, origin, at)
     config = _parse(Config, merged, origin, path)
     _agree(config, unit, at)

@@ -99,6 +99,13 @@ def test_the_deadline_is_the_one_that_otad_deadline_goes_by(file, unit):
     assert load(file).health.deadline == 800
 
 
+def test_the_deadline_does_not_hide_a_mistake(file, unit):
+    unit.write_text("OTAD_DEADLINE=900\n")
+    file.write_text(f"health = 3\n{file.read_text()}")
+    with pytest.raises(ConfigError, match="health: Input should be"):
+        load(file)
+
+
 @pytest.mark.parametrize(
     ("said", "toml", "words"),
     [
