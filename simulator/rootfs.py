@@ -35,7 +35,7 @@ LEAVE_OUT = ("doc", "info", "locale", "man", "lintian", "zoneinfo")
 FINISH = (
     ["systemd-sysusers"],
     ["systemctl", "preset-all", "--preset-mode=enable-only"],
-    ["systemctl", "mask", "swupdate.service", "swupdate.socket"],  # otad starts it, for one install at a time
+    ["systemctl", "mask", "swupdate.service", "swupdate.socket", "swupdate-progress.service"],  # otad starts it itself
 )
 
 Distributions = dict[str, importlib.metadata.Distribution]
