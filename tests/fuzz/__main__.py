@@ -31,11 +31,8 @@ def main() -> None:
     """All targets, or those named."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--guided", metavar="NAME", help=argparse.SUPPRESS)  # one target, in a process of atheris' own
     parser.add_argument("names", nargs="*", help=f"of {', '.join(TARGETS)}")
     arguments = parser.parse_args()
-    if arguments.guided:
-        guided(arguments.guided, arguments.seconds)
     able = importlib.util.find_spec("atheris") is not None
     print("engine:", "atheris, guided by coverage" if able else "dice over the seeds (atheris is not installed)")
     tried = 0
@@ -70,28 +67,19 @@ def diced(name: str, seconds: float) -> int:
 
 def steered(name: str, seconds: int) -> int:
     """One target under atheris; how many inputs it ran."""
-    command = [sys.executable, "-m", "tests.fuzz", "--guided", name, "--seconds", str(seconds)]
+    seeds = KEPT / "seeds" / name
+    seeds.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(TARGETS[name].seeds):
+        (seeds / f"seed-{number}").write_bytes(seed)
+    options = [f"-max_total_time={seconds}", f"-timeout={SLOWEST}", f"-rss_limit_mb={MEMORY_MIB}", "-print_final_stats=1"]
+    places = [f"-artifact_prefix={KEPT}/{name}-", f"-max_len={LONGEST}", str(seeds)]
+    command = [sys.executable, "-m", "tests.fuzz.guided", name, *options, *places]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         print(done.stdout[-2000:], done.stderr[-4000:], sep="\n")
         raise SystemExit(f"FOUND: {name}, see {KEPT}/")
     runs = re.findall(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
     return int(runs[-1]) if runs else 0
-
-
-def guided(name: str, seconds: int) -> None:
-    """Never returns: libFuzzer ends the process."""
-    import atheris  # noqa: PLC0415 - not a dependency
-
-    seeds = KEPT / "seeds" / name
-    seeds.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(TARGETS[name].seeds):
-        (seeds / f"seed-{number}").write_bytes(seed)
-    atheris.instrument_all()
-    options = [f"-max_total_time={seconds}", f"-timeout={SLOWEST}", f"-rss_limit_mb={MEMORY_MIB}", "-print_final_stats=1"]
-    places = [f"-artifact_prefix={KEPT}/{name}-", f"-max_len={LONGEST}", str(seeds)]
-    atheris.Setup([sys.argv[0], *options, *places], TARGETS[name].run)
-    atheris.Fuzz()
 
 
 if __name__ == "__main__":
