@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
+from otad.statemachine import Outcome, State
 from simulator.sweep import properties
 from simulator.sweep.device import Lost
 from simulator.sweep.graph import Graph, Node, Place
@@ -81,6 +82,16 @@ class Explorer:
         """All of it; the first violation, if there is one."""
         with closing(self._graph.turns), _silence():
             return self._explored()
+
+    @property
+    def met(self) -> set[tuple[State, Outcome] | int]:
+        """Edges of TABLE and rules of resume() that the product took."""
+        return self._graph.turns.world.met
+
+    @property
+    def boots(self) -> int:
+        """Power-ons until the slowest device has settled."""
+        return max(self._boots)
 
     def _explored(self) -> Violation | None:
         begins = Node(Place.OFF, self._scenario.begins)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from otad.bootenv import BootStatus, Slot
-from otad.errors import Cause, Corrupt, OtadError, RetryLater
+from otad.errors import Cause, Corrupt, OtadError, Rejected, RetryLater
 from otad.formats.release import Payload, PayloadKind, Release
 from otad.payload import Installed
 from otad.ports import Hold
@@ -51,8 +51,7 @@ class Neighbours:
         await world.moment("the check", stoppable=True)
         if world.kept.paused():
             return Hold(Outcome.HELD, Cause("paused", "", ""))
-        if world.choose("", "the repository cannot be reached"):
-            raise RetryLater("unreachable", "no link")
+        world.fail(("the repository cannot be reached", RetryLater("unreachable", "no link")))
         if properties.runs(world.device, world.running) == version:
             return Hold(Outcome.CANCELLED, Cause("current", "", ""))
         for campaign, release, _, refused, waits in world.device.memory.attempts:
@@ -83,16 +82,21 @@ class Neighbours:
         """It comes, or the link fails."""
         del attempt, release
         await self.world.moment("the download", stoppable=True, holdable=True)
-        if self.world.choose("", "the link fails"):
-            raise RetryLater("unreachable", "no link")
+        self.world.fail(
+            ("the link fails", RetryLater("unreachable", "no link")),
+            ("the server's bytes are wrong", Corrupt("blob", "rotten")),
+            ("no encoding can be used here", Rejected("no-encoding", "none")),
+        )
         return 0
 
     async def prove(self, attempt: Attempt, release: Release, slot: Slot) -> None:
         """It is what was signed, or the cache is corrupt."""
         del attempt, release, slot
         await self.world.moment("the proof", stoppable=True)
-        if self.world.choose("", "the cache is corrupt"):
-            raise Corrupt("cache", "rotten")
+        self.world.fail(
+            ("the cache is corrupt", Corrupt("cache", "rotten")),
+            ("the release is not for this device", Rejected("hardware", "another")),
+        )
 
     async def install(self, attempt: Attempt, release: Release, slot: Slot) -> tuple[Installed, ...]:
         """Writes in two steps, so that a cut may leave half."""
@@ -105,8 +109,10 @@ class Neighbours:
         if world.scenario.named(release.version) is Nature.DEADLY:
             world.end()
         await world.moment("the install", stoppable=True)
-        if world.choose("", "swupdate fails"):
-            raise RetryLater("swupdate", "it exited 1")
+        world.fail(
+            ("swupdate fails", RetryLater("swupdate", "it exited 1")),
+            ("swupdate refuses the bundle", Rejected("swupdate", "it exited 1")),
+        )
         properties.on_write(world.device, world.running, slot)
         world.content(slot, Content(release.version), f"slot {slot.value} written")
         if world.scenario.named(release.version) is Nature.ARMS:
@@ -154,8 +160,7 @@ class Neighbours:
 
     async def reboot(self) -> None:
         """It comes, unless it does not."""
-        if self.world.choose("", "the reboot does not come"):
-            raise OtadError("reboot-failed", "nothing happened")
+        self.world.fail(("the reboot does not come", OtadError("reboot-failed", "nothing happened")))
         raise Rebooted
 
     def _new(self) -> str:

@@ -63,11 +63,13 @@ class Instant(selectors.SelectSelector):
 class OneTurn:
     """Book of the loop: the product's, and then the turn is over."""
 
-    def __init__(self, book: TransitionBook) -> None:
+    def __init__(self, book: TransitionBook, met: set[tuple[State, Outcome] | int]) -> None:
         self._book = book
+        self._met = met
 
     def turn(self, before: Record, step: Step, after: Record) -> NoReturn:
         """As the product's."""
+        self._met.add((before.state, step.outcome))
         self._book.turn(before, step, after)
         if step.cause and step.cause.code == "internal":
             raise Broken("otad never stumbles", step.cause.what)
@@ -96,6 +98,7 @@ class Turns:
             there = Generations(world).at(running.slot)
             before = journal.load()
             resumed = resume(before, status, BOOT, there.number if there else None)
+            world.met.add(resumed.rule)
             life = live(world, journal, found, unsafe or resumed.refusal)
             life.book.open(before, resumed, classify(status))
         except OtadError:
@@ -126,7 +129,7 @@ class Turns:
 
     def _driven(self, record: Record, life: Life) -> End:
         """One turn of the loop."""
-        task = self._loop.create_task(drive(record, life.ports, OneTurn(life.book)))
+        task = self._loop.create_task(drive(record, life.ports, OneTurn(life.book, self.world.met)))
         self.world.end = task.cancel
         try:
             step = self._loop.run_until_complete(task)
@@ -138,6 +141,7 @@ class Turns:
                 self._loop.run_until_complete(task)
             return End.WAITS
         except Rebooted:
+            self.world.met.add((record.state, Outcome.BOOT))
             return End.REBOOTS
         except (asyncio.CancelledError, OtadError):
             return End.ENDED

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from otad.bootenv import Slot
+from otad.errors import OtadError
+from otad.statemachine import Outcome, State
 from simulator.sweep import properties
 from simulator.sweep.device import Content, Device, Memory, Running
 from simulator.sweep.kept import Kept
@@ -53,6 +55,7 @@ class World:
         self.snapshots: list[Snapshot]
         self.choices: list[Choice]
         self.residuals: set[Residual]
+        self.met: set[tuple[State, Outcome] | int] = set()  # edges of TABLE, rules of resume()
         self.end: Callable[[], object]
         self.cancel: Callable[[], None]
         self.hold: Callable[[], None]
@@ -75,6 +78,11 @@ class World:
         chosen = self._script[at] if at < len(self._script) else 0
         self.choices.append(Choice(options, chosen))
         return chosen
+
+    def fail(self, *faults: tuple[str, OtadError]) -> None:
+        """Raise one of the faults, if it is chosen."""
+        if chosen := self.choose("", *(words for words, _ in faults)):
+            raise faults[chosen - 1][1]
 
     async def moment(self, during: str, *, stoppable: bool = False, holdable: bool = False) -> None:
         """An await of the product at which otad may be told to end, and a person may give an order."""

@@ -56,17 +56,19 @@ def parsed() -> argparse.Namespace:
 async def _torture(arguments: argparse.Namespace, folder: Path, console: Console) -> int:
     plans = [plan(seed, arguments.mode) for seed in range(arguments.seed, arguments.seed + arguments.runs)]
     began = time.monotonic()
-    async with Stock.served(folder / "stock") as stock:
-        results = await torture(plans, arguments.jobs, stock, console)
-    for drawn in table.tables(results, time.monotonic() - began):
-        console.print(drawn)
-    _measured(results)
+    results: list[Result] = []
+    try:
+        async with Stock.served(folder / "stock") as stock:
+            await torture(plans, arguments.jobs, stock, console, results)
+    finally:  # whatever went wrong with one board, the others have ended
+        for drawn in table.tables(results, time.monotonic() - began):
+            console.print(drawn)
+        _measured(results)
     return int(any(result.broken for result in results))
 
 
-async def torture(plans: Sequence[Plan], jobs: int, stock: Stock, console: Console) -> list[Result]:
-    """A board for each plan, told as they end. Ctrl-C ends it early, with what there is by then."""
-    results: list[Result] = []
+async def torture(plans: Sequence[Plan], jobs: int, stock: Stock, console: Console, results: list[Result]) -> None:
+    """A board for each plan, told and put into `results` as they end. Ctrl-C ends it early, with what there is by then."""
     waiting = iter(plans)
 
     async def work() -> None:
@@ -83,7 +85,6 @@ async def torture(plans: Sequence[Plan], jobs: int, stock: Stock, console: Conso
     for worker in workers:
         if not worker.cancelled():
             worker.result()
-    return results
 
 
 async def one(planned: Plan, stock: Stock) -> Result:

@@ -22,7 +22,7 @@ async def come(moment: Moment, disk: Disk, console: Path, heard: int, *, exact: 
     if moment.touches and exact and isinstance(disk, Lossy):
         return f"before {await (await disk.trip(moment.touches, moment.nth))}"
     if moment.touches:
-        await _touched(disk.point, moment.touches.partition(" ")[2], min(moment.nth, LOOKS))
+        await _touched(disk.point, moment.touches.rpartition(" ")[2], min(moment.nth, LOOKS))
     elif moment.says:
         await _said(console, re.compile(moment.says, re.MULTILINE), heard)
     await asyncio.sleep(moment.wait)
