@@ -74,7 +74,7 @@ class Container:
     def create(cls, folder: Path, factory: Path, repository: Repository) -> Container:
         """A new board with the image `factory` in slot A and nothing in slot B."""
         board = cls(folder)
-        for made in (board.etc, board.data, board.root):
+        for made in (board.etc / "conf.d", board.data, board.root):
             made.mkdir(parents=True)
         subprocess.run(["cp", "--sparse=always", factory, board.slots[Slot.A]], check=True)
         board.slots[Slot.B].touch()
@@ -95,8 +95,9 @@ class Container:
 
     def deadline(self, seconds: float) -> None:
         """For the trials from now on: reboot what is not confirmed in `seconds` (uptime is this machine's)."""
-        uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
-        (self.etc / "deadline").write_text(f"OTAD_DEADLINE={uptime + seconds:.0f}\n")
+        end = round(time.clock_gettime(time.CLOCK_BOOTTIME) + seconds)
+        (self.etc / "deadline").write_text(f"OTAD_DEADLINE={end}\n")
+        (self.etc / "conf.d" / "deadline.toml").write_text(f"[health]\ndeadline = {end}\n")
 
     def power_on(self, *arguments: str) -> Slot:
         """Boot until PID 1 answers; which slot runs then. `arguments`: added to the kernel's command line."""
