@@ -48,11 +48,12 @@ class BoardError(Exception):
 class FastBoard:
     """A device in a folder. `async with FastBoard.create(...) as board`: at the end its power is cut.
 
-    slot   what runs: a slot, Stop.RECOVERY, or None without power
-    boots  everything that has run since it was made, in order
-    env    the environment where Linux looks for it
-    uboot  the environment that U-Boot reads: the same, unless it is replaced
-    otad   how otad is started, its settings left out
+    slot    what runs: a slot, Stop.RECOVERY, or None without power
+    boots   everything that has run since it was made, in order
+    env     the environment where Linux looks for it
+    uboot   the environment that U-Boot reads: the same, unless it is replaced
+    otad    how otad is started, its settings left out
+    starts  of otad that fail in one boot, after which it has failed for good
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,6 +63,7 @@ class FastBoard:
         self.slot: Slot | Stop | None = None
         self.boots: list[Slot | Stop] = []
         self.otad: tuple[str, ...] = (sys.executable, "-m", "otad")
+        self.starts = STARTS
         self._process: asyncio.subprocess.Process | None = None
         self._life: asyncio.Task[None] | None = None
 
@@ -214,14 +216,14 @@ class FastBoard:
             processes.kill(self.folder)  # systemd's KillMode: nothing of the unit outlives its main process
             clean = status in CLEAN
             failed += not clean
-            if (self.folder / "run" / "reset").exists() or (failed >= STARTS and self._on_trial()):
+            if (self.folder / "run" / "reset").exists() or (failed >= self.starts and self._on_trial()):
                 failed = 0
                 if not isinstance(await self._boot(), Slot):
                     return
             elif clean:
                 self._process = None
                 return
-            elif failed >= STARTS:
+            elif failed >= self.starts:
                 raise BoardError(f"otad failed {failed} times in one boot, last with status {status}{self._console()}")
             await self._start()
 

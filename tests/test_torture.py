@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from simulator.torture.plan import PHASES, Mode, plan
+from simulator.torture.disk import Steady
+from simulator.torture.moments import come
+from simulator.torture.plan import PHASES, Mode, Moment, plan
 from tests.support.board import REAL_PARTS
 
 TREE = Path(__file__).parents[1]
@@ -44,6 +47,17 @@ class TestPlans:
         lossy = [strike for seed in range(50) for strike in plan(seed, Mode.LOSSY).strikes if strike.power]
         assert any(strike.moment.touches for strike in lossy)
         assert all(strike.moment.wait == 0 for strike in lossy if strike.moment.touches)
+
+
+class TestMoments:
+    @pytest.mark.parametrize("touches", sorted({what for phase in PHASES for what, _ in phase.touches}))
+    async def test_a_change_of_the_disk_is_seen_whatever_is_looked_for(self, tmp_path: Path, touches: str) -> None:
+        async with Steady(tmp_path / "b") as disk:
+            name = touches.rpartition(" ")[2].replace("*", "1").replace("?", "a")
+            moment = asyncio.create_task(come(Moment(touches=touches), disk, tmp_path / "console", 0, exact=True))
+            await asyncio.sleep(0)  # it has looked once
+            (disk.point / name).mkdir(parents=True)
+            assert touches in await moment
 
 
 @pytest.mark.slow

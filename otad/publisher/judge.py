@@ -9,6 +9,8 @@ from tuf.api.exceptions import LengthOrHashMismatchError
 from tuf.api.metadata import Metadata, MetaFile, Root, Targets
 from tuf.api.serialization import DeserializationError
 
+from otad.publisher.roles import DELEGATED, ROOT, TARGETS
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -29,13 +31,14 @@ def judge(role: str, data: bytes, by: Root | Targets, meta: MetaFile | None = No
         return Judged(None, (f"is not what the metadata above it names: {error}",))
     except DeserializationError as error:
         return Judged(None, (f"is not metadata: {error}",))
+    if metadata.signed.type != (TARGETS if role in DELEGATED else role):
+        return Judged(None, (f"is metadata of another role: {metadata.signed.type}",))
     problems = []
-    for delegator in (by, metadata.signed) if role == Root.type else (by,):
+    for delegator in (by, metadata.signed) if role == ROOT else (by,):
         result = delegator.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
         count = f"{len(result.signed)} of {result.threshold}"
         if not result:
             problems.append(f"has {count} signatures that version {delegator.version} of {delegator.type} asks for")
-    believed = metadata.signed if not problems else None
     if meta and metadata.signed.version != meta.version:
-        problems.append(f"is version {metadata.signed.version}; the metadata above it names version {meta.version}")
-    return Judged(believed, tuple(problems), count)
+        problems.append(f"is version {metadata.signed.version}, and has to be version {meta.version}")
+    return Judged(None if problems else metadata.signed, tuple(problems), count)

@@ -165,19 +165,17 @@ class Roles:
         return self.keys.name(keyid) or keyid[:16]
 
     def _stand(self, role: str, metadata: Metadata[Any]) -> None:
-        """Write the next version; keys that it does not name any more are retired last."""
-        before = self._keys(role) if metadata.signed.version > 1 else set()
+        """Write the next version; keys that nothing names any more are retired last."""
+        before = self._named() if metadata.signed.version > 1 else set()
         drafts.write(self.path(role, metadata.signed.version), metadata.to_bytes())
         self.proposals.drop(role)
-        for name in filter(None, map(self.keys.name, before - self._keys(role))):
+        for name in filter(None, map(self.keys.name, before - self._named() if before else ())):
             self.keys.retire(name)
 
-    def _keys(self, role: str) -> set[str]:
-        """Ids of all keys that the newest metadata of `role` names for others, or for itself."""
-        if role == ROOT:
-            return set(self.root().keys)
-        delegations = self.targets(role).delegations if role == TARGETS else None
-        return set(delegations.keys) if delegations else set()
+    def _named(self) -> set[str]:
+        """Ids of all keys that count."""
+        delegations = self.targets(TARGETS).delegations
+        return {*self.root().keys, *(delegations.keys if delegations else ())}
 
     def _delegator(self, role: str) -> Root | Targets:
         return self.targets(TARGETS) if role in DELEGATED else self.root()

@@ -68,7 +68,7 @@ class _Search:
             reply = await self.seen.get(path, may_lack=True)
             if reply is None:
                 break
-            found = judge("root", reply.data, root)
+            found = judge("root", reply.data, root, MetaFile(root.version + 1))
             if found.signed is None:
                 break
             root = found.signed

@@ -1,38 +1,16 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""The settings are wrong, or the journal cannot be used: no otad, or one that begins nothing, and never a fallback."""
+"""The settings are wrong: no otad, or one that waits, and never a fallback."""
 
-import os
+from datetime import timedelta
 
 import pytest
 
-from otad.control import ending
-from otad.statemachine import State
-from simulator.fastboard import BoardError
-from tests.support import failures
-from tests.support.board import PATIENCE, REAL_PARTS, A, chain, goes_on, inside, journal, keep, otactl, rest, shown
+from simulator.depot import now
+from tests.support.board import PATIENCE, REAL_PARTS, A, B, calm, chain, goes_on, harmless, keep, otactl, rest
 from tests.support.failures import Place, fault
+from tests.support.no_otad import cannot_live
 
 pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
-
-
-async def cannot_live(board, status, *words):
-    """otad ends with `status`, saying `words`; the boot is proven all the same, and otactl tells why there is no otad."""
-    kept = keep(board)
-    await board.power_on()
-    with pytest.raises(BoardError, match=f"with status {status}\n") as caught:
-        await board.settled(PATIENCE)
-    for word in words:
-        assert word in str(caught.value)
-    env = board.env.load()
-    assert (env.boot_partition, env.upgrade_available, env.otad_boots, env.bootcount) == ("A", "0", "0", "0")
-    said = await otactl(board, "status")
-    cause = ending.read(board.folder / "run")
-    assert cause
-    failures.tell(board, said.out + said.err, cause)
-    for word in words:
-        assert word in cause.what + cause.remedy
-    assert keep(board) == kept
-    return said
 
 
 def wrong(what, toml, *words):
@@ -80,6 +58,31 @@ async def test_wrong_settings(bench, mirror, toml, words):
         assert "cannot run" not in said.out
 
 
+@fault(
+    Place.SETTINGS,
+    "A window that is closed now",
+    "Downloads, and holds the rest until it opens; `otactl install VERSION` does not wait",
+)
+async def test_a_closed_window(bench, mirror):
+    async with mirror.served() as repository, bench.board(repository) as board:
+        kept, opens = keep(board), now().astimezone() + timedelta(hours=2)
+        board.configure("window", f'[window]\nstart = "{opens:%H:%M}"\nend = "{opens + timedelta(hours=1):%H:%M}"\n')
+        await board.power_on()
+        assert await board.settled(PATIENCE) is A
+        assert chain(board)[-1] == ("install", "held")
+        await harmless(board, kept, "window", f"{opens:%H:%M}")
+
+
+@fault(Place.SETTINGS, "A window whose start and end are the same", "Always open; `otactl pause` is what keeps updates away")
+async def test_a_window_without_an_end(bench, mirror):
+    async with mirror.served() as repository, bench.board(repository) as board:
+        minute = f"{now().astimezone() + timedelta(hours=2):%H:%M}"
+        board.configure("window", f'[window]\nstart = "{minute}"\nend = "{minute}"\n')
+        await board.power_on()
+        assert await board.settled(PATIENCE) is B
+        await calm(board)
+
+
 async def test_settings_that_go_wrong_later(bench, mirror):
     """There is a journal to tell from, and the trouble beside it."""
     async with mirror.served() as repository, bench.board(repository, "none") as board:
@@ -118,83 +121,3 @@ async def test_a_mistake_far_from_what_the_boot_needs(bench, mirror):
         await board.cut()
         await board.power_on()
         assert await board.settled(PATIENCE) is not A
-
-
-@pytest.mark.parametrize("damage", [b"", os.urandom(5000), b"SQLite format 3\0" + bytes(8000)], ids=["empty", "noise", "torn"])
-async def test_a_damaged_journal(bench, mirror, damage):
-    """Set aside and said; the boot environment decides."""
-    async with mirror.served() as repository, bench.board(repository) as board:
-        kept = keep(board)
-        path = board.folder / "data" / "otad" / "journal.db"
-        path.write_bytes(damage)
-        await board.power_on()
-        assert await board.settled(PATIENCE) is not A
-        assert chain(board)[-1] == ("commit", "done")
-        first = journal(board)[1][0]
-        if damage:  # an empty file is a new journal
-            assert first["cause"]["code"] == "journal-set-aside"
-            assert path.with_name("journal.db.damaged-1").read_bytes() == damage
-        assert keep(board) == kept
-
-
-@fault(Place.DATA, "Journal: damaged", "Sets it aside and begins a new one; the boot environment decides what runs")
-async def test_a_damaged_journal_is_said(bench, mirror):
-    async with mirror.served() as repository, bench.board(repository, "none") as board:
-        path = board.folder / "data" / "otad" / "journal.db"
-        path.write_bytes(os.urandom(5000))
-        await board.power_on()
-        await rest(board)
-        cause = journal(board)[1][0]["cause"]
-        await shown(board, cause)
-
-
-@fault(Place.DATA, "Journal: cannot be opened", "Changes nothing but that the boot is good, and ends; systemd starts it again")
-async def test_a_journal_that_cannot_be_opened(bench, mirror):
-    async with mirror.served() as repository, bench.board(repository) as board:
-        path = board.folder / "data" / "otad" / "journal.db"
-        path.mkdir()
-        await cannot_live(board, 1, str(path))
-        assert mirror.asked == []
-        path.rmdir()
-        await board.cut()
-        await board.power_on()
-        assert await board.settled(PATIENCE) is not A
-
-
-@fault(
-    Place.DATA,
-    "Read-only, as after errors of the medium",
-    "Changes nothing but that the boot is good, and ends; systemd starts it again",
-)
-async def test_a_data_partition_that_cannot_be_written(bench, mirror):
-    """Mounted read-only, as after errors of the medium: nothing is changed but that this boot is good."""
-    async with mirror.served() as repository, bench.board(repository, "none") as board:
-        await board.power_on()
-        await rest(board)
-        await board.cut()
-        before = journal(board)
-        usual, data = board.otad, board.folder / "data"
-        inside(board, f"mount --bind {data} {data}; mount -o remount,bind,ro {data}")
-        board.pass_hours()
-        asked = list(mirror.asked)
-        await cannot_live(board, 1, "journal.db", "findmnt")
-        assert mirror.asked == asked
-        assert journal(board)[1] == before[1]
-        board.otad = usual
-        (board.folder / "conf.d" / "channel.toml").unlink()
-        record, _ = journal(board)
-        assert record is not None
-        assert record.state is State.IDLE
-        await goes_on(board)
-
-
-@fault(
-    Place.DATA,
-    "Missing: not mounted",
-    "Changes nothing but that the boot is good, writes nothing below the mount point, and ends; systemd starts it again",
-)
-async def test_no_data_partition(bench, mirror):
-    async with mirror.served() as repository, bench.board(repository) as board:
-        inside(board, f"mount -t tmpfs tmpfs {board.folder / 'data'}")
-        await cannot_live(board, 1, "journal.db", "findmnt")
-        assert mirror.asked == []

@@ -127,6 +127,20 @@ def test_signatures_of_strangers_are_found(ws: Workspace, published: Path, tmp_p
     assert "metadata/2.root.json: has 0 of 2 signatures that version 1 of root asks for" in found(looked(ws, published))
 
 
+@pytest.mark.parametrize(
+    ("there", "instead", "says"),
+    [
+        ("2.root.json", "1.root.json", "2.root.json: is version 1, and has to be version 2"),
+        ("timestamp.json", "1.snapshot.json", "timestamp.json: is metadata of another role: snapshot"),
+    ],
+)
+def test_a_good_file_in_the_place_of_another_is_found(
+    ws: Workspace, published: Path, there: str, instead: str, says: str
+) -> None:
+    shutil.copyfile(published / "metadata" / instead, published / "metadata" / there)
+    assert f"metadata/{says}" in found(looked(ws, published))
+
+
 def test_what_expired_is_found(ws: Workspace, published: Path) -> None:
     late = looked(ws, published, NOW + timedelta(days=8))
     assert {one.path.split(".")[-2].split("/")[-1] for one in late.findings} == {"timestamp", "snapshot", "rollouts"}

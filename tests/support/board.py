@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 import sys
@@ -97,11 +96,15 @@ def nothing_lost(board: FastBoard, kept: Kept) -> None:
     assert keep(board) == kept
     env = board.env.load()
     assert (env.boot_partition, env.upgrade_available, env.otad_rollback) == ("A", "0", "")
-    with closing(sqlite3.connect(board.folder / "data" / "otad" / "journal.db")) as db:
-        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    _whole(board)
     record, _ = journal(board)
     assert record is not None
     assert (record.state, record.home, record.attempt) == (State.IDLE, A, None)
+
+
+def _whole(board: FastBoard) -> None:
+    with closing(sqlite3.connect(board.folder / "data" / "otad" / "journal.db")) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 async def otactl(board: FastBoard, *words: str) -> Said:
@@ -126,7 +129,10 @@ async def shown(board: FastBoard, cause: dict[str, Any]) -> None:
 
 
 async def calm(board: FastBoard) -> None:
-    """`otactl status` works, and has nothing to complain of."""
+    """`otactl status` works, and has nothing to complain of; nor has anybody who looks at the journal and the environment."""
+    _whole(board)
+    env = board.env.load()
+    assert (env.upgrade_available, env.otad_rollback) == ("0", "")
     said = await otactl(board, "status")
     assert (said.exit, said.err) == (0, "")
     assert "Why" not in said.out
@@ -223,10 +229,3 @@ def steered(board: FastBoard, synchronised: bool) -> None:
     error = "2**62" if synchronised else "0"
     script = f"from otad.trust import clock; clock._SYNCED_ERROR = {error}; from otad.daemon import main; main()"
     board.otad = (sys.executable, "-c", script)
-
-
-def inside(board: FastBoard, script: str) -> None:
-    """otad runs in a mount namespace of its own, in which root has run `script`."""
-    if os.geteuid() != 0 or not shutil.which("unshare"):
-        pytest.skip("mounting needs root and unshare")
-    board.otad = ("unshare", "--mount", "--propagation", "private", "--", "sh", "-ec", f'{script}; exec "$@"', "sh", *board.otad)

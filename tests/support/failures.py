@@ -2,8 +2,8 @@
 
 Rules:
  1. A test marked with `fault` is one row. What the device does is what the test asserts; the other cells are what was seen.
- 2. A row shows a device's places and names in place of the board's. Numbers and hashes differ from run to run: when rows are
-    compared they do not count, and one that is on the page already stays as it is.
+ 2. A row shows a device's places and names in place of the board's. Numbers, days and hashes differ from run to run: they do
+    not count when rows are compared, and a row that is on the page already stays as it is.
  3. The page is written by `make failures`. Without that, each test compares its row with the page.
 """
 
@@ -92,7 +92,7 @@ def as_on_a_device(text: str, board: FastBoard) -> str:
 
 def alike(line: str) -> str:
     """What rows that say the same have in common."""
-    return re.sub(r"\b[0-9a-f]{8}…|\d+", "#", line)
+    return re.sub(r"\b[0-9a-f]{8}…|\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b|\d+", "#", line)
 
 
 def rows(page: str) -> dict[tuple[str, str], str]:
