@@ -12,7 +12,7 @@ from simulator.fastboard import FastBoard
 from simulator.system import System
 from tests.support.board import PATIENCE, REAL_PARTS, A, B, chain, check_again, journal, runs
 
-pytestmark = REAL_PARTS
+pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
 
 
 @pytest.fixture

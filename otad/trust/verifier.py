@@ -65,7 +65,8 @@ class Verifier:
     @property
     def online_keys(self) -> tuple[str, ...]:
         """Ids of the keys that root gives to timestamp and snapshot, sorted."""
-        return tuple(sorted({key for name in ("timestamp", "snapshot") for key in self.root.roles[name].keyids}))
+        # python-tuf takes whatever JSON has for an id; one that is no text is nobody's key, and must not end the refresh
+        return tuple(sorted({str(key) for name in ("timestamp", "snapshot") for key in self.root.roles[name].keyids}))
 
     @property
     def issued(self) -> datetime | None:

@@ -92,3 +92,10 @@ class TestNotMetadata:
         for role in ("timestamp", "snapshot", "targets"):
             found: Metadata[Any] = Metadata.from_bytes(repo.files[f"metadata/{name_of(repo, role)}"])
             repo.root.verify_delegate(role, found.signed_bytes, found.signatures)
+
+    async def test_a_root_that_gives_a_key_no_name(self, device: Device, repo: TufRepository) -> None:
+        """Nothing says that it must be text, so nobody refuses it: it is nobody's key, and the others count."""
+        await device.repository().refresh()
+        repo.root.roles["timestamp"].keyids.append(True)  # type: ignore[arg-type]
+        repo.publish_root()
+        await device.repository().refresh()
