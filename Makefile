@@ -1,5 +1,5 @@
 # Every target works from a bare checkout: it first brings what is missing (tools/bootstrap says what). `make` lists them.
-.PHONY: help setup demo test test-board torture lint bench fuzz sweep mutants graph settings failures schemas pictures lock hooks install install-python install-system clean
+.PHONY: help setup demo board test test-board torture lint bench fuzz sweep mutants graph settings failures schemas pictures lock hooks install install-python install-system clean
 
 PY := .venv/bin/python
 
@@ -14,6 +14,10 @@ setup:
 
 demo: setup  ## a good update and a bad one, live, on a simulated board
 	@$(PY) -m simulator.demo
+
+board: setup  ## a board in QEMU with the real U-Boot, its console here (ARGS=--new: as from the factory; --uboot, --root: your own)
+	@tools/packages tools/packages-qemu.txt
+	@$(PY) -m simulator.qemu $(ARGS)
 
 test: setup  ## all tests that need no QEMU, with every Python here (PYTHONS= to choose, ARGS= for pytest)
 	@tools/test $(ARGS)

@@ -1,0 +1,189 @@
+"""The board's root file system: Debian for arm64 with otad installed as a user would, without running a foreign binary.
+
+Rules:
+ 1. Packages are only unpacked. What their scripts would do, and this board needs, is done here, by this machine's own tools.
+ 2. Nothing in it is a secret or of one run: keys and addresses come later (`image.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from otad.publisher import image
+from simulator.qemu import debian
+from simulator.qemu.cache import Cache
+from simulator.qemu.tools import NotReady, need, run
+from simulator.qemu.uboot import RECIPES
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+SUITE = "bookworm"
+PACKAGES = (
+    *("base-files", "base-passwd", "bash", "busybox-static", "coreutils", "dash", "dbus", "e2fsprogs", "grep", "iproute2"),
+    *("kmod", "libubootenv-tool", "linux-image-arm64", "login", "mount", "netbase", "procps", "python3", "sed", "swupdate"),
+    *("systemd", "systemd-sysv", "tar", "udev", "util-linux"),
+)
+MODULES = ("crc32c_generic", "sdhci-pci", "mmc_block", "ext4", "virtio_pci", "virtio_net", "i6300esb", "af_packet")
+MASKED = (
+    *("binfmt-support.service", "proc-sys-fs-binfmt_misc.automount", "serial-getty@ttyAMA0.service", "getty@tty1.service"),
+    *("swupdate.service", "swupdate.socket", "swupdate-progress.service", "e2scrub_reap.service", "e2scrub_all.timer"),
+    *("systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "apt-daily.timer", "apt-daily-upgrade.timer"),
+)
+ENABLED = ("systemd-networkd.service", "board-shell.service", "otad-data.service")
+UNWANTED = ("lib/modules", "usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/cache/apt", "var/lib/apt")
+TOOLS = {
+    "mmdebstrap": "mmdebstrap",
+    "depmod": "kmod",
+    "cpio": "cpio",
+    "systemctl": "systemd",
+    "systemd-sysusers": "systemd",
+    "mkfs.ext4": "e2fsprogs",
+    "make": "make",
+}
+ROOM = 3 << 30
+SIZE = 512 << 20
+"""Bytes of a slot."""
+
+
+def made(cache: Cache) -> Path:
+    """The image of slot A as it leaves the factory, release 1.0.0. Raises NotReady."""
+    sources = [
+        path for folder in ("otad", "systemd", "man", "simulator/qemu/overlay") for path in sorted((PROJECT / folder).rglob("*"))
+    ]
+    files = [*sources, *(PROJECT / name for name in ("pyproject.toml", "tools/requirements.lock", "tools/install-system"))]
+    files += [HERE / "initrd-init", RECIPES / "fw_env.config", Path(__file__)]
+    texts = [path.read_bytes() for path in files if path.is_file() and path.suffix != ".pyc"]
+    return cache.entry("board-root", [*texts, *_origins()], lambda part: _make(cache, part), room=ROOM) / "root.img"
+
+
+def _origins() -> Iterator[bytes]:
+    return (origin.encode() for origin in debian.origins())
+
+
+def _debian(cache: Cache) -> Path:
+    """Debian unpacked, and nothing done to it."""
+
+    def make(part: Path) -> None:
+        sources = part / "sources.list"
+        sources.write_text("".join(f"deb {origin}\n" for origin in debian.origins()))
+        command: list[str | Path] = [
+            "mmdebstrap",
+            "--architectures=arm64",
+            "--variant=extract",
+            f"--include={','.join(PACKAGES)}",
+        ]
+        run([*command, SUITE, part / "tree", sources], part, part / "build.log")
+        for device in (part / "tree" / "dev").iterdir():  # the kernel makes its own; a copy of /dev/full would have no end
+            shutil.rmtree(device) if device.is_dir() and not device.is_symlink() else device.unlink()
+
+    return cache.entry("board-debian", [repr((SUITE, PACKAGES)).encode(), *_origins()], make, room=ROOM) / "tree"
+
+
+def _make(cache: Cache, part: Path) -> None:
+    if os.geteuid():
+        raise NotReady("only root can make the board's root file system: its files belong to several users; use sudo")
+    need(TOOLS)
+    tree, log = part / "tree", part / "build.log"
+    run(["cp", "-a", _debian(cache), tree], part, log)
+    _kernel(tree, log)
+    for name in UNWANTED:
+        shutil.rmtree(tree / name, ignore_errors=True)
+    _otad(tree, part, log)
+    _users(tree, log)
+    shutil.copytree(HERE / "overlay", tree, dirs_exist_ok=True)
+    shutil.copy(RECIPES / "fw_env.config", tree / "etc")
+    (tree / "data").mkdir()
+    _services(tree, log)
+    _bytecode(tree, log)
+    identity = image.Identity(product="demo", version="1.0.0")
+    image.from_directory(tree, part / "root.img", identity, image.Make(SIZE, image.source_date_epoch()))
+    shutil.rmtree(tree)
+
+
+def _kernel(tree: Path, log: Path) -> None:
+    """/boot/Image and /boot/initrd, with the few drivers that the board needs."""
+    boot = tree / "boot"
+    (kernel,) = boot.glob("vmlinuz-*")
+    version = kernel.name.removeprefix("vmlinuz-")
+    kernel.rename(boot / "Image")
+    run(["depmod", "-b", tree, version], tree, log)
+    modules = tree / "lib" / "modules" / version
+    stage = tree.parent / "initrd"
+    for folder in ("bin", "modules", "dev", "proc", "sys", "root"):
+        (stage / folder).mkdir(parents=True)
+    order = list(dict.fromkeys(file for name in MODULES for file in _with_needs(modules, name)))
+    for file in order:
+        shutil.copy(modules / file, stage / "modules")
+    (stage / "modules" / "order").write_text("".join(f"{Path(file).name}\n" for file in order))
+    shutil.copy(tree / "bin" / "busybox", stage / "bin")
+    for applet in ("sh", "mount", "insmod", "cat", "sleep", "switch_root"):
+        (stage / "bin" / applet).symlink_to("busybox")
+    shutil.copy(HERE / "initrd-init", stage / "init")
+    (stage / "init").chmod(0o755)
+    with (boot / "initrd").open("wb") as out:
+        names = "\n".join(str(path.relative_to(stage)) for path in sorted(stage.rglob("*")))
+        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], input=names.encode(), cwd=stage, stdout=out, check=True)
+    shutil.rmtree(stage)
+
+
+def _with_needs(modules: Path, name: str) -> Iterator[str]:
+    """The files of a module: first those that it needs; none when it is built in."""
+    for line in (modules / "modules.dep").read_text().splitlines():
+        file, needs = line.split(":")
+        if Path(file).name.split(".")[0].replace("-", "_") == name.replace("-", "_"):
+            yield from reversed(needs.split())
+            yield file
+
+
+def _users(tree: Path, log: Path) -> None:
+    for name in ("passwd", "group"):
+        shutil.copy(tree / "usr" / "share" / "base-passwd" / f"{name}.master", tree / "etc" / name)
+    run(["systemd-sysusers", f"--root={tree}"], tree, log)
+
+
+def _otad(tree: Path, part: Path, log: Path) -> None:
+    """The package's dependencies as wheels for arm64, the rest by `make install`."""
+    packages = tree / "usr" / "lib" / "python3" / "dist-packages"
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
+    lines = (PROJECT / "tools" / "requirements.lock").read_text().splitlines()
+    pins = part / "pins.txt"
+    pins.write_text(
+        "".join(f"{line.removesuffix(chr(92)).strip()}\n" for line in lines if not line.lstrip().startswith(("--", "#")))
+    )
+    run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", part / "wheels", "-c", pins, "sdnotify", "libconf"], part, log)
+    run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", part / "wheels", PROJECT], part, log)
+    foreign = ["--platform", "manylinux_2_28_aarch64", "--platform", "manylinux2014_aarch64", "--python-version", "3.11"]
+    (wheel,) = (part / "wheels").glob("otad-*.whl")
+    install = [*pip, "install", "--target", packages, *foreign, "--only-binary=:all:", "--no-compile", "-c", pins]
+    run([*install, "--find-links", part / "wheels", wheel], part, log)
+    shutil.rmtree(packages / "bin", ignore_errors=True)
+    run(["make", "install", f"DESTDIR={tree}", "PYTHON_TARGET=/usr/bin/python3"], PROJECT, log)
+
+
+def _services(tree: Path, log: Path) -> None:
+    run(["systemctl", f"--root={tree}", "preset-all"], tree, log)
+    run(["systemctl", f"--root={tree}", "enable", *ENABLED], tree, log)
+    run(["systemctl", f"--root={tree}", "mask", *MASKED], tree, log)
+    run(["systemctl", f"--root={tree}", "set-default", "multi-user.target"], tree, log)
+
+
+def _bytecode(tree: Path, log: Path) -> None:
+    """Nobody can write it on the board: its root file system is read-only."""
+    folders = [tree / "usr" / "lib" / name for name in ("python3", "python3.11")]
+    compile_: list[str | Path] = [
+        "/usr/bin/python3.11",
+        "-m",
+        "compileall",
+        "-q",
+        "-s",
+        tree,
+        "--invalidation-mode",
+        "unchecked-hash",
+    ]
+    with log.open("ab") as file:
+        subprocess.run([*compile_, *folders], check=False, stdout=file)  # a few of Python's own tests do not compile
