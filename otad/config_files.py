@@ -28,6 +28,7 @@ else:
     import tomli as tomllib
 
 DEFAULT = Path("/etc/otad/otad.toml")
+MALFORMED = (tomllib.TOMLDecodeError, RecursionError)  # what is nested without end is no TOML either
 SectionT = TypeVar("SectionT", bound=Section)
 
 
@@ -95,7 +96,7 @@ def _tables(file: Path) -> Iterator[dict[str, Any]]:
     except OSError:
         return
     for part in re.split(r"^(?=\[)", text, flags=re.MULTILINE):
-        with suppress(tomllib.TOMLDecodeError):
+        with suppress(*MALFORMED):
             yield tomllib.loads(part)
 
 
@@ -114,7 +115,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(
             "config-unreadable", f"cannot read {file}: {error.strerror}", f"Create {file}; `man otad.toml` lists the keys"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (*MALFORMED, UnicodeDecodeError) as error:
         raise ConfigError("config-invalid", f"{file} is not valid TOML: {error}", "Correct the line that it names") from error
 
 

@@ -134,9 +134,11 @@ def test_a_missing_or_broken_file_says_so(tmp_path):
     with pytest.raises(ConfigError, match="No such file"):
         load(tmp_path / "none.toml")
     broken = tmp_path / "broken.toml"
-    broken.write_text("[repository\n")
-    with pytest.raises(ConfigError, match="not valid TOML"):
-        load(broken)
+    for text in ("[repository\n", f"[check]\ninterval = {'[' * 5000}\n"):
+        broken.write_text(text)
+        with pytest.raises(ConfigError, match="not valid TOML"):
+            load(broken)
+        assert salvage(broken) == Needs()
 
 
 def test_the_boot_environment_is_found_in_a_file_that_is_broken_elsewhere(file, tmp_path):

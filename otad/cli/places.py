@@ -42,7 +42,7 @@ def read(file: Path) -> Places:
         return Places(**{name: Path(merged[name]) for name in Places._fields if name in merged})
     except PermissionError as error:
         raise forbidden(Path(error.filename)) from error
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         from otad import config_files, errors  # noqa: PLC0415 - only now: this is the cost that this module avoids
 
         config_files.load(file)
