@@ -145,6 +145,12 @@ def on_select(device: Device, goal: Slot) -> None:
     must(content.whole and content.version != "", "never roll back to partial bytes", f"slot {goal.value}: {content}")
 
 
+def on_turned(before: Record, after: Record, running: Running) -> None:
+    """After a transition of the machine: a release that is held costs no applications; the next check may be hours away."""
+    held = before.state is State.REBOOT and after.state is State.IDLE
+    must(running.apps or not held, "a held device's applications run", f"{after} {running}")
+
+
 def on_any(device: Device, running: Running | None) -> None:
     """After every effect: what runs is one set."""
     if running is None or not running.apps:

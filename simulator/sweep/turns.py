@@ -27,7 +27,7 @@ from simulator.sweep.device import BOOT, Device, Running
 from simulator.sweep.environment import Environment
 from simulator.sweep.generations import Generations
 from simulator.sweep.life import Life, live
-from simulator.sweep.properties import Broken
+from simulator.sweep.properties import Broken, on_turned
 from simulator.sweep.scenario import Scenario
 from simulator.sweep.world import Rebooted, World
 
@@ -63,14 +63,15 @@ class Instant(selectors.SelectSelector):
 class OneTurn:
     """Book of the loop: the product's, and then the turn is over."""
 
-    def __init__(self, book: TransitionBook, met: set[tuple[State, Outcome] | int]) -> None:
+    def __init__(self, book: TransitionBook, world: World) -> None:
         self._book = book
-        self._met = met
+        self._world = world
 
     def turn(self, before: Record, step: Step, after: Record) -> NoReturn:
         """As the product's."""
-        self._met.add((before.state, step.outcome))
+        self._world.met.add((before.state, step.outcome))
         self._book.turn(before, step, after)
+        on_turned(before, after, self._world.running)
         if step.cause and step.cause.code == "internal":
             raise Broken("otad never stumbles", step.cause.what)
         raise Turned
@@ -129,7 +130,7 @@ class Turns:
 
     def _driven(self, record: Record, life: Life) -> End:
         """One turn of the loop."""
-        task = self._loop.create_task(drive(record, life.ports, OneTurn(life.book, self.world.met)))
+        task = self._loop.create_task(drive(record, life.ports, OneTurn(life.book, self.world)))
         self.world.end = task.cancel
         try:
             step = self._loop.run_until_complete(task)
