@@ -83,6 +83,7 @@ class SwupdateHandler:
                 ended = await process.run(self._command(target), stdin, room, self._settings.timeout, steps.wrote)
         if ended.status != 0:
             raise messages.explain(ended.log, ended.status, payload.name)
+        steps.written()
         await finish(start(self._slots.sync, target))
         if not reads:
             return Installed(payload.sha256, str(planned.sha256), planned.length)
@@ -131,6 +132,10 @@ class _Steps:
         """SWUpdate starts again from 0 % at each of its steps; what people see only grows."""
         self._wrote = max(self._wrote, min(message.percent, 100) * self._length // 100)
         self._progress(self._wrote, self._all)
+
+    def written(self) -> None:
+        """SWUpdate has ended well: a small image may be written before its socket was found."""
+        self._progress(self._length, self._all)
 
     def read(self, done: int, _all: int) -> None:
         """Called in the thread that reads; told in the loop, as the rest."""

@@ -63,6 +63,13 @@ async def test_without_read_back_the_slot_is_not_read(board: Board) -> None:
     assert {total for _, total in board.progress} == {len(IMAGE)}
 
 
+async def test_a_swupdate_that_told_nothing_has_written_all_the_same(board: Board) -> None:
+    board.readback = False
+    board.settings = settings(board, command=("sh", "-c", "cat > /dev/null"))  # it never makes the socket
+    await board.handler.install(*board.offer(bundle(board.signer, IMAGE)), Slot.B, board.tell)
+    assert board.progress == [(len(IMAGE), len(IMAGE))]
+
+
 async def test_an_image_compressed_in_the_bundle_is_known_by_what_was_read_back(board: Board) -> None:
     made = bundle(board.signer, gzip.compress(IMAGE), before=with_key('compressed = "zlib";'))
     installed = await board.handler.install(*board.offer(made), Slot.B, board.tell)
