@@ -18,7 +18,7 @@ FEW = {
     "always due": "it comes to rest",
     "given up for ever": "no stale otad_rollback",
     "bad applications stay": "it ends on a good slot, unless both are bad",
-    "rollback without applications": "the applications run",
+    "rollback without applications": "the applications of a device that stays run",
     "transition and refusal apart": "a release that failed on trial is refused",
 }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from otad.bootenv import Slot
-from otad.errors import BootEnvironmentError, Cause, Rejected
+from otad.errors import BootEnvironmentError, Cause, OtadError, Rejected
 from otad.loop import drive
 from otad.ports import Generation, Hold
 from otad.revert import revert
@@ -87,6 +87,24 @@ async def test_applications_run_again_although_the_environment_cannot_be_written
     record = Record(State.ROLLBACK, A, "b", attempt=ATTEMPT, goal=A, cause=BAD)
     step = await rollback.run(record, around(made, units, boot=Stuck(made)))
     assert (step.outcome, step.cause.code, units.running) == (Outcome.FAILED, "bootenv-write", True)
+
+
+async def test_applications_run_on_when_the_reboot_to_the_goal_never_comes(made):
+    class Selects(Environment):
+        def rollback(self, goal):
+            selected.append(goal)
+
+    class Stays(Units):
+        async def reboot(self):
+            raise OtadError("reboot-failed", "the device cannot be rebooted", "reboot it by hand")
+
+    selected: list[Slot] = []
+    begin(made, B, boot_partition="B", upgrade_available="1", bootcount="1")
+    units = Stays()
+    record = Record(State.ROLLBACK, A, "b", attempt=ATTEMPT, goal=A, cause=BAD)
+    step = await rollback.run(record, around(made, units, boot=Selects(made)))
+    assert (step.outcome, step.cause.code, units.running) == (Outcome.FAILED, "reboot-failed", True)
+    assert selected == [A]  # the next boot, whoever asks for it, goes there
 
 
 async def test_a_goal_that_cannot_be_selected_is_reached_by_the_boots_of_the_trial_running_out(made):

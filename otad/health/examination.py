@@ -169,7 +169,7 @@ class _Examination:
                 return None
         return Cause(
             "check-failed",
-            f"health check {finding.name} failed {tries} times: {finding.words}",
+            f"health check {finding.name} failed {'once' if tries == 1 else f'{tries} times'}: {finding.words}",
             "Read its output in the evidence; the next release has to pass it",
             Who.INTEGRATOR,
             {"check": finding.name, **finding.evidence},

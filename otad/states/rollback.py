@@ -21,6 +21,7 @@ async def run(record: Record, ports: Ports) -> Step:
         await ports.host.sync()
         await ports.host.reboot()
     except OtadError as error:
+        await ports.host.start()  # no reboot came, and this run or an earlier one may have stopped them
         return Step.failed(error)
     return Step(Outcome.BOOT, record.cause, evidence=found)
 
@@ -39,7 +40,7 @@ async def _settle(record: Record, goal: Slot, status: BootStatus, ports: Ports) 
     try:
         if status.trial or status.failed or status.selected is not goal:  # else it would only cost the goal its fallback
             ports.boot.rollback(goal)
-    finally:  # the applications run again, whatever the environment says
+    finally:  # the goal's own set runs again, whatever the environment says
         if record.attempt and record.attempt.target is None:
             there = ports.generations.at(goal)
             await ports.host.stop()

@@ -146,9 +146,9 @@ def on_select(device: Device, goal: Slot) -> None:
 
 
 def on_turned(before: Record, after: Record, running: Running) -> None:
-    """After a transition of the machine: a release that is held costs no applications; the next check may be hours away."""
-    held = before.state is State.REBOOT and after.state is State.IDLE
-    must(running.apps or not held, "a held device's applications run", f"{after} {running}")
+    """After a transition of the machine: a device that stays where it is has its applications; the next event may be far off."""
+    stays = before.state in {State.REBOOT, State.ROLLBACK} and after.state is State.IDLE
+    must(running.apps or not stays, "the applications of a device that stays run", f"{after} {running}")
 
 
 def on_any(device: Device, running: Running | None) -> None:
