@@ -58,6 +58,8 @@ class Repository(Section):
     def _url_secure(self) -> Repository:
         if not _secure(self.url, self.development):
             raise ValueError("url must be https (plain http only to loopback, with development = true)")
+        if urlsplit(self.url).query or urlsplit(self.url).fragment:
+            raise ValueError("url is the base of all files there, so it ends with its path: no ? and no #")
         return self
 
 

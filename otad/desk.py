@@ -174,7 +174,7 @@ class Counter:
         return self.monitor.health()
 
     def config(self) -> dict[str, Any]:
-        """The settings in force, but for the passwords in URLs."""
+        """The settings in force, but for what is secret within URLs."""
         shown: dict[str, Any] = json.loads(discreet(self.settings.model_dump_json()))
         return shown
 

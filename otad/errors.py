@@ -4,7 +4,7 @@ Rules:
  1. Every failure is a `Cause`: what cannot be done and why, what to do next, and who has to do it.
  2. The code is a stable slug for machines and tests; the words may improve from one version to the next.
  3. Engines raise one of the exceptions below; states turn them into outcomes. Nothing else crosses that boundary.
- 4. A user and password within a URL are in no cause, whoever raised it: causes are logged, kept, shown and reported.
+ 4. A user, a password and a query within a URL are in no cause, whoever raised it: causes are logged, kept, shown and reported.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from enum import Enum
 from typing import Any
 
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]+@")
+_QUERY = re.compile(r"""(://[^?#\s'"]*\?)[^#\s'"]+""")  # a signed link carries its token there
 
 
 def discreet(text: str) -> str:
-    """`text`, and *** for the user and password of each URL in it."""
-    return _USERINFO.sub("***@", text)
+    """`text`, and *** for the user and password, and for the query, of each URL in it."""
+    return _QUERY.sub(r"\1***", _USERINFO.sub("***@", text))
 
 
 class Who(str, Enum):

@@ -130,6 +130,13 @@ def test_plain_http_is_refused(file, url):
         load(file)
 
 
+@pytest.mark.parametrize("end", ["?token=1", "#top"])
+def test_a_base_that_nothing_can_be_appended_to_is_refused(file, end):
+    file.write_text(GOOD.replace("https://updates.example.com", f"https://updates.example.com/{end}"))
+    with pytest.raises(ConfigError, match=r"no \? and no #"):
+        load(file)
+
+
 def test_a_missing_or_broken_file_says_so(tmp_path):
     with pytest.raises(ConfigError, match="No such file"):
         load(tmp_path / "none.toml")

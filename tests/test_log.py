@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from otad.errors import discreet
 from otad.log import JournalHandler, LineFormatter
 
 SAID = "cannot reach https://joe:secret@host/x"
@@ -24,6 +25,19 @@ def record(level: int = logging.WARNING, **extra: Any) -> logging.LogRecord:
 def test_a_line_on_stderr() -> None:
     line = LineFormatter(prefixed=False).format(record(release="1.1.0"))
     assert line == "warning otad.test: cannot reach https://***@host/x"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("https://u:p@host/x is gone", "https://***@host/x is gone"),
+        ("it redirects to 'https://cdn/x?sig=abc&e=1#top', no", "it redirects to 'https://cdn/x?***#top', no"),
+        ('{"url": "https://u:p@host/in?key=abc"}', '{"url": "https://***@host/in?***"}'),
+        ("is it so? ask a@b.example", "is it so? ask a@b.example"),
+    ],
+)
+def test_what_is_secret_within_a_url_is_not_told(said: str, shown: str) -> None:
+    assert discreet(said) == shown
 
 
 @pytest.mark.parametrize(("level", "priority"), [(10, 7), (20, 6), (30, 4), (40, 3), (50, 2)])
