@@ -1,0 +1,4 @@
+"""Deltas: a payload as the difference to one that is at hand. Shared by who makes them and the devices that apply them.
+
+The format is `docs/delta-format.md`; `format.py` is the whole of a patch, `ops.py` and `streams.py` one segment of it.
+"""

@@ -1,0 +1,177 @@
+"""The operations of a patch: what the content of one segment is made of. Pure.
+
+Rules:
+ 1. Content is what operations make, in order: ZERO, COPY, RAW and DELTA each append `length` bytes to it.
+ 2. UNPACK makes none: it decompresses a part of the old image into the spool, where COPY and DELTA can read it as they read
+    the image. The spool holds until the next UNPACK, in later segments too.
+ 3. PACK makes none: the next `length` bytes of content go through a compressor, in later segments too, and its output takes
+    their place in the target.
+ 4. Where an operation reads is told relative to where the last one of the same segment and space stopped reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+from otad.delta.wire import Malformed, Reader, varint, zigzag
+
+EXTENTS = 1 << 12
+"""Extents of one operation, at most."""
+SPOOL = 0x08  # beside the kind: reads from the spool
+
+
+class Kind(IntEnum):
+    """The first byte of an operation."""
+
+    ZERO = 0
+    COPY = 1
+    RAW = 2
+    DELTA = 3
+    UNPACK = 4
+    PACK = 5
+
+
+class Extent(NamedTuple):
+    """`length` bytes from `at`."""
+
+    at: int
+    length: int
+
+
+class Zero(NamedTuple):
+    """`length` zeros."""
+
+    length: int
+
+
+class Copy(NamedTuple):
+    """`length` bytes as they stand at `at` of the image, or of the spool."""
+
+    length: int
+    at: int
+    spool: bool = False
+
+
+class Raw(NamedTuple):
+    """The next `length` bytes of the extra stream."""
+
+    length: int
+
+
+class Delta(NamedTuple):
+    """bsdiff: `length` bytes from the next `controls` controls, over the extents joined. Sums come of diff, the rest of extra."""
+
+    length: int
+    controls: int
+    extents: tuple[Extent, ...]
+    spool: bool = False
+
+
+class Unpack(NamedTuple):
+    """The spool becomes the `length` bytes that the joined extents of the image decompress to. `codec`: index into `unpack`."""
+
+    length: int
+    codec: int
+    extents: tuple[Extent, ...]
+
+
+class Pack(NamedTuple):
+    """The next `length` bytes of content are compressed. `codec`: index into `pack`."""
+
+    length: int
+    codec: int
+
+
+Op = Zero | Copy | Raw | Delta | Unpack | Pack
+
+
+class _Places:
+    """Where the last operation stopped reading: rule 4."""
+
+    def __init__(self) -> None:
+        self._at = {False: 0, True: 0}
+
+    def write(self, extents: Iterable[Extent], *, spool: bool) -> bytes:
+        out = b""
+        for at, length in extents:
+            out += zigzag(at - self._at[spool]) + varint(length)
+            self._at[spool] = at + length
+        return out
+
+    def reset_spool(self) -> None:
+        """The spool has other content now."""
+        self._at[True] = 0
+
+    def read(self, reader: Reader, count: int, *, spool: bool) -> tuple[Extent, ...]:
+        if not 1 <= count <= EXTENTS:
+            raise Malformed(f"an operation has {count} extents, and 1 to {EXTENTS} may be")
+        found = []
+        for _ in range(count):
+            at, length = self._at[spool] + reader.zigzag(), reader.varint()
+            if at < 0:
+                raise Malformed("an operation reads in front of the image")
+            self._at[spool] = at + length
+            found.append(Extent(at, length))
+        return tuple(found)
+
+
+def encode(ops: Iterable[Op]) -> bytes:
+    """The meta stream of a segment."""
+    places = _Places()
+    return b"".join(_encoded(op, places) for op in ops)
+
+
+def _encoded(op: Op, places: _Places) -> bytes:
+    if isinstance(op, Zero):
+        return bytes([Kind.ZERO]) + varint(op.length)
+    if isinstance(op, Raw):
+        return bytes([Kind.RAW]) + varint(op.length)
+    if isinstance(op, Pack):
+        return bytes([Kind.PACK]) + varint(op.length) + varint(op.codec)
+    if isinstance(op, Copy):
+        extent = places.write([Extent(op.at, op.length)], spool=op.spool)
+        return bytes([Kind.COPY | SPOOL * op.spool]) + extent
+    if isinstance(op, Delta):
+        head = bytes([Kind.DELTA | SPOOL * op.spool]) + varint(op.length) + varint(op.controls)
+        return head + varint(len(op.extents)) + places.write(op.extents, spool=op.spool)
+    head = bytes([Kind.UNPACK]) + varint(op.length) + varint(op.codec)
+    extents = places.write(op.extents, spool=False)
+    places.reset_spool()
+    return head + varint(len(op.extents)) + extents
+
+
+def decode(meta: bytes, count: int) -> Iterator[Op]:
+    """The `count` operations of a segment. Raises Malformed when there are not so many, or something is left."""
+    reader, places = Reader(meta), _Places()
+    for _ in range(count):
+        yield _decoded(reader, places)
+    if reader.left:
+        raise Malformed(f"{reader.left} bytes follow the operations")
+
+
+def _decoded(reader: Reader, places: _Places) -> Op:
+    first = reader.take(1)[0]
+    spool, kind = bool(first & SPOOL), first & ~SPOOL
+    if kind == Kind.COPY:
+        ((at, length),) = places.read(reader, 1, spool=spool)
+        return Copy(length, at, spool)
+    length = reader.varint()
+    if kind == Kind.DELTA:
+        controls = reader.varint()
+        return Delta(length, controls, places.read(reader, reader.varint(), spool=spool), spool)
+    if spool:
+        raise Malformed(f"an operation {first} does not exist")
+    if kind == Kind.ZERO:
+        return Zero(length)
+    if kind == Kind.RAW:
+        return Raw(length)
+    if kind == Kind.PACK:
+        return Pack(length, reader.varint())
+    if kind == Kind.UNPACK:
+        codec = reader.varint()
+        extents = places.read(reader, reader.varint(), spool=False)
+        places.reset_spool()
+        return Unpack(length, codec, extents)
+    raise Malformed(f"an operation {first} does not exist")

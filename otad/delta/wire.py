@@ -1,0 +1,70 @@
+"""Numbers and bytes of the delta format. Pure.
+
+Rules:
+ 1. A number is LEB128: seven bits a byte, the lowest first, the top bit says that more follow; at most 63 bits.
+ 2. A signed number is zigzag: 0, -1, 1, -2 are 0, 1, 2, 3.
+ 3. What is not well-formed is Malformed, in words.
+"""
+
+from __future__ import annotations
+
+_MORE, _REST, _BITS = 0x80, 0x7F, 63
+
+
+class Malformed(ValueError):
+    """These bytes are no patch of this format, or one that asks for more than it may."""
+
+
+def varint(value: int) -> bytes:
+    """An unsigned number."""
+    out = bytearray()
+    while value > _REST:
+        out.append(value & _REST | _MORE)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def zigzag(value: int) -> bytes:
+    """A signed number."""
+    return varint(value << 1 if value >= 0 else (-value << 1) - 1)
+
+
+class Reader:
+    """Takes `data` apart from its start. Every call raises Malformed when it ends too early."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that nobody took yet."""
+        return len(self._data) - self._at
+
+    def varint(self) -> int:
+        """An unsigned number."""
+        data, at, value, shift = self._data, self._at, 0, 0
+        while at < len(data) and shift < _BITS:
+            byte = data[at]
+            at += 1
+            value |= (byte & _REST) << shift
+            if byte < _MORE:
+                self._at = at
+                return value
+            shift += 7
+        raise Malformed("a number is cut off, or longer than 63 bits")
+
+    def zigzag(self) -> int:
+        """A signed number."""
+        value = self.varint()
+        return value >> 1 if not value & 1 else -(value >> 1) - 1
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        if count > self.left:
+            raise Malformed(f"{count} bytes are promised, and {self.left} are there")
+        self._at += count
+        return self._data[self._at - count : self._at]
