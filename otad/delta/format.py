@@ -65,7 +65,7 @@ class Limits(Model):
     segment  decoded streams of one segment (`Entry.memory`)
     window   what one DELTA reads of the old
     output   what one DELTA makes
-    codecs   a compressor and a decompressor at work
+    codecs   the greediest compressor or decompressor; never two are at work
     spool    the longest UNPACK; a file, no memory
     """
 

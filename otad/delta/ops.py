@@ -5,7 +5,7 @@ Rules:
  2. UNPACK makes none: it decompresses a part of the old image into the spool, where COPY and DELTA can read it as they read
     the image. The spool holds until the next UNPACK, in later segments too.
  3. PACK makes none: the next `length` bytes of content go through a compressor, in later segments too, and its output takes
-    their place in the target.
+    their place in the target. PACKs do not nest, and there is no UNPACK inside of one.
  4. Where an operation reads is told relative to where the last one of the same segment and space stopped reading.
 """
 

@@ -30,6 +30,10 @@ def zigzag(value: int) -> bytes:
     return varint(value << 1 if value >= 0 else (-value << 1) - 1)
 
 
+class Unpackable(Exception):
+    """A compressor or decompressor is not here, or does not do what the patch was made with."""
+
+
 class Reader:
     """Takes `data` apart from its start. Every call raises Malformed when it ends too early."""
 
