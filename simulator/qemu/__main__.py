@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from simulator.qemu import board, card, rootfs
+from simulator.qemu import board, card, recovery, rootfs
 from simulator.qemu.cache import Cache
 from simulator.qemu.tools import NotReady
 from simulator.qemu.uboot import BOARD
@@ -29,7 +29,8 @@ def main() -> None:
         drive = folder / "card.qcow2"
         if given.new or given.root or not drive.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            card.create(folder / "factory.img", given.root or rootfs.made(Cache.default()), {})
+            root = given.root or rootfs.made(Cache.default())
+            card.create(folder / "factory.img", root, {}, recovery.made(Cache.default()))
             board.overlay(drive, folder / "factory.img")
         command = board.command(uboot, drive, "mon:stdio")
     except NotReady as error:

@@ -20,13 +20,18 @@ LAYOUT = {"boot": (8, 16), "a": (24, 512), "b": (536, 512), "data": (1048, 640),
 """Partition: (first MiB, MiB), in order: /dev/mmcblk0p1 to p5."""
 
 
-def create(card: Path, slot_a: Path, data: Mapping[str, bytes]) -> None:
-    """A card as it leaves the factory: the image `slot_a` in A, nothing in B, `data` as files of the data partition."""
+def create(card: Path, slot_a: Path, data: Mapping[str, bytes], recovery: Path | None = None) -> None:
+    """A card as it leaves the factory: the image `slot_a` in A, nothing in B, `data` as files of the data partition.
+
+    recovery  image of the fifth partition; without one, nothing is in it
+    """
     with card.open("wb") as file:
         file.truncate(SIZE * MIB)
     lines = [f"start={start}MiB, size={size}MiB, name={name}" for name, (start, size) in LAYOUT.items()]
     subprocess.run(["sfdisk", "-q", card], input="\n".join(["label: gpt", *lines]), text=True, check=True)
     _put(card, "a", slot_a)
+    if recovery:
+        _put(card, "recovery", recovery)
     files = card.with_suffix(".data")
     files.mkdir()
     for name, content in data.items():

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from otad.publisher import image
-from simulator.qemu import debian
+from simulator.qemu import debian, initrd
 from simulator.qemu.cache import Cache
 from simulator.qemu.tools import NotReady, need, run
 from simulator.qemu.uboot import RECIPES
@@ -38,8 +38,7 @@ ENABLED = ("systemd-networkd.service", "board-shell.service", "otad-data.service
 UNWANTED = ("lib/modules", "usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/cache/apt", "var/lib/apt")
 TOOLS = {
     "mmdebstrap": "mmdebstrap",
-    "depmod": "kmod",
-    "cpio": "cpio",
+    **initrd.TOOLS,
     "systemctl": "systemd",
     "systemd-sysusers": "systemd",
     "mkfs.ext4": "e2fsprogs",
@@ -56,7 +55,7 @@ def made(cache: Cache) -> Path:
         path for folder in ("otad", "systemd", "man", "simulator/qemu/overlay") for path in sorted((PROJECT / folder).rglob("*"))
     ]
     files = [*sources, *(PROJECT / name for name in ("pyproject.toml", "tools/requirements.lock", "tools/install-system"))]
-    files += [HERE / "initrd-init", RECIPES / "fw_env.config", Path(__file__)]
+    files += [HERE / "initrd-init", HERE / "initrd.py", RECIPES / "fw_env.config", Path(__file__)]
     texts = [path.read_bytes() for path in files if path.is_file() and path.suffix != ".pyc"]
     return cache.entry("board-root", [*texts, *_origins()], lambda part: _make(cache, part), room=ROOM) / "root.img"
 
@@ -65,7 +64,7 @@ def _origins() -> Iterator[bytes]:
     return (origin.encode() for origin in debian.origins())
 
 
-def _debian(cache: Cache) -> Path:
+def debian_tree(cache: Cache) -> Path:
     """Debian unpacked, and nothing done to it."""
 
     def make(part: Path) -> None:
@@ -89,8 +88,9 @@ def _make(cache: Cache, part: Path) -> None:
         raise NotReady("only root can make the board's root file system: its files belong to several users; use sudo")
     need(TOOLS)
     tree, log = part / "tree", part / "build.log"
-    run(["cp", "-a", _debian(cache), tree], part, log)
-    _kernel(tree, log)
+    run(["cp", "-a", debian_tree(cache), tree], part, log)
+    initrd.write(tree, MODULES, {"init": HERE / "initrd-init"}, tree / "boot" / "initrd", log)
+    initrd.kernel(tree).rename(tree / "boot" / "Image")
     for name in UNWANTED:
         shutil.rmtree(tree / name, ignore_errors=True)
     _otad(tree, part, log)
@@ -103,41 +103,6 @@ def _make(cache: Cache, part: Path) -> None:
     identity = image.Identity(product="demo", version="1.0.0")
     image.from_directory(tree, part / "root.img", identity, image.Make(SIZE, image.source_date_epoch()))
     shutil.rmtree(tree)
-
-
-def _kernel(tree: Path, log: Path) -> None:
-    """/boot/Image and /boot/initrd, with the few drivers that the board needs."""
-    boot = tree / "boot"
-    (kernel,) = boot.glob("vmlinuz-*")
-    version = kernel.name.removeprefix("vmlinuz-")
-    kernel.rename(boot / "Image")
-    run(["depmod", "-b", tree, version], tree, log)
-    modules = tree / "lib" / "modules" / version
-    stage = tree.parent / "initrd"
-    for folder in ("bin", "modules", "dev", "proc", "sys", "root"):
-        (stage / folder).mkdir(parents=True)
-    order = list(dict.fromkeys(file for name in MODULES for file in _with_needs(modules, name)))
-    for file in order:
-        shutil.copy(modules / file, stage / "modules")
-    (stage / "modules" / "order").write_text("".join(f"{Path(file).name}\n" for file in order))
-    shutil.copy(tree / "bin" / "busybox", stage / "bin")
-    for applet in ("sh", "mount", "insmod", "cat", "sleep", "switch_root"):
-        (stage / "bin" / applet).symlink_to("busybox")
-    shutil.copy(HERE / "initrd-init", stage / "init")
-    (stage / "init").chmod(0o755)
-    with (boot / "initrd").open("wb") as out:
-        names = "\n".join(str(path.relative_to(stage)) for path in sorted(stage.rglob("*")))
-        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], input=names.encode(), cwd=stage, stdout=out, check=True)
-    shutil.rmtree(stage)
-
-
-def _with_needs(modules: Path, name: str) -> Iterator[str]:
-    """The files of a module: first those that it needs; none when it is built in."""
-    for line in (modules / "modules.dep").read_text().splitlines():
-        file, needs = line.split(":")
-        if Path(file).name.split(".")[0].replace("-", "_") == name.replace("-", "_"):
-            yield from reversed(needs.split())
-            yield file
 
 
 def _users(tree: Path, log: Path) -> None:
