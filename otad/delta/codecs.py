@@ -14,7 +14,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol, cast
 
 import zstandard
 
@@ -38,6 +38,13 @@ UNPACK = {"gzip": MIB, "xz": 10 * MIB, "zstd": 10 * MIB}
 _GZIP = re.compile(r"gzip -n -([1-9])")
 _XZ = re.compile(r"xz --check=(none|crc32|crc64|sha256) --lzma2=preset=([0-9])(e?),dict=([1-9][0-9]{0,5})KiB")
 _ZSTD = re.compile(r"(lib)?zstd (--single-thread|-T1) -(1?[1-9]|10)")
+
+
+class Packed(Protocol):
+    """Where compressed bytes come from."""
+
+    def read(self, count: int, /) -> bytes:
+        """Up to `count` bytes; none at the end."""
 
 
 class Packer(Protocol):
@@ -105,7 +112,7 @@ def known_input() -> bytes:
     return b"".join(noise[value % 256] + b"%08x%-24d" % (value, i) for i, value in enumerate(values))
 
 
-def unpack(name: str, packed: BinaryIO, length: int) -> Iterator[bytes]:
+def unpack(name: str, packed: Packed, length: int) -> Iterator[bytes]:
     """The first `length` bytes that `packed` decompresses to, in pieces; what follows its first member is passed over.
 
     Raises Unpackable when there are not so many.
@@ -125,7 +132,7 @@ def unpack(name: str, packed: BinaryIO, length: int) -> Iterator[bytes]:
     raise Unpackable(f"{name} makes {length - left} bytes of this, and {length} are promised")
 
 
-def _gunzip(packed: BinaryIO) -> Iterator[bytes]:
+def _gunzip(packed: Packed) -> Iterator[bytes]:
     stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
     while not stream.eof:
         data = stream.unconsumed_tail or packed.read(PIECE)
@@ -135,7 +142,7 @@ def _gunzip(packed: BinaryIO) -> Iterator[bytes]:
         yield piece
 
 
-def _unxz(packed: BinaryIO) -> Iterator[bytes]:
+def _unxz(packed: Packed) -> Iterator[bytes]:
     stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=UNPACK["xz"])
     while not stream.eof:
         data = packed.read(PIECE) if stream.needs_input else b""
@@ -145,8 +152,9 @@ def _unxz(packed: BinaryIO) -> Iterator[bytes]:
         yield piece
 
 
-def _unzstd(packed: BinaryIO) -> Iterator[bytes]:
-    with zstandard.ZstdDecompressor(max_window_size=WINDOW).stream_reader(packed, read_size=PIECE, closefd=False) as stream:
+def _unzstd(packed: Packed) -> Iterator[bytes]:
+    decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW)
+    with decompressor.stream_reader(cast("IO[bytes]", packed), read_size=PIECE, closefd=False) as stream:
         while piece := stream.read(PIECE):
             yield piece
 

@@ -1,0 +1,206 @@
+"""Apply a patch: (patch, old image with random access) -> the target's bytes, in order.
+
+Rules:
+ 1. Everything that the patch will read of the old image is hashed by `check`, which changes nothing.
+ 2. Not a byte of the target leaves before the hash of its block is right: the old image may have changed after `check`.
+ 3. Memory: what the header declares. No operation is begun before it was held against the header's limits, and against the work
+    that any patch of this size may do: a small patch cannot keep a device busy for ever.
+ 4. Malformed: the patch is wrong; Changed: the old image is; Unpackable: a compressor is. Never a byte that is not the target's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+
+from bsdiff4 import core
+
+from otad.delta.codecs import Packer, compressor, unpack
+from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero, decode
+from otad.delta.patch import Part, Patch
+from otad.delta.places import Joined, Readable, Spool, joined
+from otad.delta.streams import sums, unfold
+from otad.delta.wire import Malformed
+
+PIECE = 1 << 18
+"""Bytes, at most, that an operation makes at a time."""
+OUT = 1 << 20
+"""Bytes, at most, of a piece of the target."""
+WORK = 32  # times the old and the new image: what operations may read, decompress and make
+_ZEROS = bytes(PIECE)
+
+
+class Changed(Exception):
+    """The old image is not what the patch was made from, or a compressor does not make what it made then."""
+
+
+def check(patch: Patch, image: Readable) -> Iterator[int]:
+    """Hash what the patch uses of the image. Yields the bytes of each block that is right. Raises Changed; OSError."""
+    ranges, done = patch.contents.ranges, 0
+    used = (image.read(at, count) for one in ranges for at, count in _pieces(one.length, OUT, one.at))
+    for block, expected in zip(_blocks(used, patch.header.block), patch.contents.old, strict=True):
+        if _digest(block) != expected:
+            raise Changed(f"the image is not what the patch was made from, from byte {_place(ranges, done)} on")
+        done += sum(map(len, block))
+        yield done
+
+
+def apply(patch: Patch, image: Readable, folder: str) -> Iterator[bytes]:
+    """The target, in pieces of at most OUT. `folder`: on a disk, for the spool.
+
+    Raises Malformed, Changed, Unpackable; OSError of the image, and of the spool when there is no room.
+    """
+    expected, done = patch.contents.new, 0
+    with Spool(folder, patch.header.limits.spool) as spool, closing(_Run(patch, image, spool)) as run:
+        for number, block in enumerate(_blocks(run.target(), patch.header.block)):
+            if number == len(expected):
+                raise Malformed("it makes more than its header says")
+            made = b"".join(block)
+            if hashlib.sha256(made).digest() != expected[number]:
+                raise Changed(f"from byte {done} on, something else comes out: the image changed, or a compressor differs")
+            done += len(made)
+            yield from (made[at : at + count] for at, count in _pieces(len(made), OUT))
+    if done != patch.header.target.length:
+        raise Malformed(f"it makes {done} bytes, and its header says {patch.header.target.length}")
+
+
+class _Run:
+    """One application. `_work` is what it may still do: rule 3."""
+
+    def __init__(self, patch: Patch, image: Readable, spool: Spool) -> None:
+        self._patch = patch
+        self._image = image
+        self._spool = spool
+        self._packing: tuple[Packer, int] | None = None  # and bytes of content that are still to come
+        self._work = WORK * (patch.header.source.length + patch.header.target.length + OUT)
+
+    def close(self) -> None:
+        """No compressor is left."""
+        if self._packing:
+            self._packing[0].close()
+
+    def target(self) -> Iterator[bytes]:
+        """Content, and in place of what is packed, what the compressor made of it."""
+        for part in self._patch.parts():
+            for piece in self._content(part):
+                yield from self._packed(piece)
+        if self._packing:
+            raise Malformed("it ends inside of a PACK")
+
+    def _packed(self, piece: bytes) -> Iterator[bytes]:
+        if self._packing is None:
+            yield piece
+            return
+        packer, left = self._packing
+        if len(piece) > left:
+            raise Malformed("an operation reaches over the end of a PACK")
+        yield packer.write(piece)
+        self._packing = packer, left - len(piece)
+        if left == len(piece):
+            yield packer.finish()
+            packer.close()
+            self._packing = None
+
+    def _content(self, part: Part) -> Iterator[bytes]:
+        """What the operations of a segment make."""
+        left, controls = part.entry.content, 0
+        for op in decode(part.meta, part.entry.ops):
+            self._spend(op)
+            if isinstance(op, Pack):
+                self._begin(op)
+                continue
+            if isinstance(op, Unpack):
+                self._unpack(op)
+                continue
+            left -= op.length
+            if left < 0:
+                raise Malformed("a segment makes more than the index says")
+            yield from self._made(op, part, controls)
+            controls += op.controls if isinstance(op, Delta) else 0
+        if left or controls != part.entry.controls:
+            raise Malformed("a segment makes less than the index says")
+        part.end()
+
+    def _made(self, op: Zero | Copy | Raw | Delta, part: Part, controls: int) -> Iterator[bytes]:
+        if isinstance(op, Delta):
+            made = self._delta(op, part, controls)
+            yield from (made[at : at + count] for at, count in _pieces(op.length, PIECE))
+        elif isinstance(op, Copy):
+            place = self._spool if op.spool else self._image
+            yield from (place.read(at, count) for at, count in _pieces(op.length, PIECE, op.at))
+        elif isinstance(op, Raw):
+            yield from (part.extra.take(count) for _, count in _pieces(op.length, PIECE))
+        else:
+            yield from (_ZEROS[:count] for _, count in _pieces(op.length, PIECE))
+
+    def _delta(self, op: Delta, part: Part, first: int) -> bytes:
+        limits = self._patch.header.limits
+        if op.length > limits.output or sum(extent.length for extent in op.extents) > limits.window:
+            raise Malformed("a DELTA is larger than the header declares")
+        added = sums(part.controls, first, op.controls)
+        diff, extra = part.diff.take(added), part.extra.take(op.length - added)
+        old = joined(self._spool if op.spool else self._image, op.extents)
+        try:
+            made: bytes = core.patch(old, op.length, unfold(part.controls, first, op.controls), diff, extra)
+        except ValueError as error:
+            raise Malformed(f"a DELTA cannot be applied: {error}") from error
+        return made
+
+    def _unpack(self, op: Unpack) -> None:
+        header = self._patch.header
+        if self._packing or op.codec >= len(header.unpack) or op.length > header.limits.spool:
+            raise Malformed("an UNPACK is inside of a PACK, of no known codec, or larger than the header declares")
+        self._spool.fill(unpack(header.unpack[op.codec], Joined(self._image, op.extents), op.length))
+
+    def _begin(self, op: Pack) -> None:
+        header = self._patch.header
+        if self._packing or op.codec >= len(header.pack):
+            raise Malformed("a PACK is inside of another, or of no known codec")
+        found = compressor(header.pack[op.codec])
+        if found.memory(op.length) > header.limits.codecs:
+            raise Malformed("a compressor takes more memory than the header declares")
+        self._packing = found.begin(op.length), op.length
+
+    def _spend(self, op: Op) -> None:
+        reads = sum(extent.length for extent in op.extents) if isinstance(op, Delta | Unpack) else 0
+        self._work -= op.length + reads
+        if not op.length or self._work < 0:
+            raise Malformed("an operation does nothing, or the patch does more than any of its size needs")
+
+
+def _pieces(length: int, most: int, start: int = 0) -> Iterator[tuple[int, int]]:
+    """(place, count) of the pieces of `length` bytes from `start`."""
+    return ((start + at, min(most, length - at)) for at in range(0, length, most))
+
+
+def _blocks(pieces: Iterable[bytes], block: int) -> Iterator[list[bytes]]:
+    """The same bytes, in blocks; the last may be short."""
+    held: list[bytes] = []
+    missing = block
+    for piece in pieces:
+        at = 0
+        while len(piece) - at >= missing:
+            yield [*held, piece[at : at + missing]]
+            held, missing, at = [], block, at + missing
+        if at < len(piece):
+            held.append(piece[at:])
+            missing -= len(piece) - at
+    if held:
+        yield held
+
+
+def _digest(block: Iterable[bytes]) -> bytes:
+    digest = hashlib.sha256()
+    for piece in block:
+        digest.update(piece)
+    return digest.digest()
+
+
+def _place(ranges: Iterable[Extent], used: int) -> int:
+    """Where in the image the byte `used` of the joined ranges is."""
+    for at, length in ranges:
+        if used < length:
+            return at + used
+        used -= length
+    raise LookupError(used)

@@ -1,0 +1,97 @@
+"""What operations read: the old image and the spool.
+
+Rules:
+ 1. A read gives all that was asked for, or Malformed: nothing lies behind the end.
+ 2. The spool is a file without a name in a folder on a disk: its content may be larger than memory, and a killed process leaves
+    nothing behind. Its room is taken before anything is decompressed into it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import BinaryIO, Protocol
+
+from typing_extensions import Self
+
+from otad.delta.ops import Extent
+from otad.delta.wire import Malformed
+
+
+class Readable(Protocol):
+    """Bytes with random access."""
+
+    def read(self, at: int, count: int) -> bytes:
+        """Exactly `count` bytes from `at`. Raises Malformed when there are fewer; OSError."""
+
+
+class Image:
+    """The first `length` bytes of an open file or block device."""
+
+    def __init__(self, file: BinaryIO, length: int) -> None:
+        self._file = file
+        self._length = length
+
+    def read(self, at: int, count: int) -> bytes:
+        """See Readable."""
+        found = os.pread(self._file.fileno(), count, at) if at + count <= self._length else b""
+        if len(found) != count:
+            raise Malformed(f"it reads {count} bytes at {at} of an image of {self._length}")
+        return found
+
+
+class Spool:
+    """What the last UNPACK gave; at most `room` bytes, in `folder`."""
+
+    def __init__(self, folder: str, room: int) -> None:
+        self._file: BinaryIO = TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        self._length = 0
+        if room:
+            os.posix_fallocate(self._file.fileno(), 0, room)
+
+    def fill(self, pieces: Iterable[bytes]) -> None:
+        """New content."""
+        self._length = 0
+        for piece in pieces:
+            self._length += os.pwrite(self._file.fileno(), piece, self._length)
+
+    def read(self, at: int, count: int) -> bytes:
+        """See Readable."""
+        return Image(self._file, self._length).read(at, count)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+
+
+class Joined:
+    """Extents of a place, one after the other, as a file."""
+
+    def __init__(self, place: Readable, extents: Iterable[Extent]) -> None:
+        self._place = place
+        self._rest = deque(extents)
+
+    def read(self, count: int) -> bytes:
+        """Up to `count` bytes of one extent."""
+        if not self._rest:
+            return b""
+        at, length = self._rest.popleft()
+        if length > count:
+            self._rest.appendleft(Extent(at + count, length - count))
+        return self._place.read(at, min(count, length))
+
+
+def joined(place: Readable, extents: Sequence[Extent]) -> bytes:
+    """All of them in memory, once."""
+    if len(extents) == 1:
+        return place.read(*extents[0])
+    found = BytesIO()
+    for extent in extents:
+        found.write(place.read(*extent))
+    return found.getvalue()
