@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
-from otad.children import environment
+from otad.children import environment, kill, spawn
 
 _PIECE = 65536  # bytes; as much as a pipe holds (man 7 pipe)
 _DYING_SECONDS = 5.0  # a killed process that hangs in the kernel longer is left to it
@@ -52,14 +50,7 @@ async def run(command: Sequence[str], timeout: float, keep: int) -> Ended:
 
 async def _start(command: Sequence[str], writer: int) -> asyncio.subprocess.Process:
     try:
-        return await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=writer,
-            stderr=writer,
-            start_new_session=True,
-            env=environment(),
-        )
+        return await spawn(command, stdin=asyncio.subprocess.DEVNULL, stdout=writer, stderr=writer, env=environment())
     finally:
         os.close(writer)
 
@@ -70,8 +61,7 @@ async def _wait(process: asyncio.subprocess.Process, timeout: float) -> int | No
     except asyncio.TimeoutError:
         return None
     finally:
-        with suppress(ProcessLookupError):  # nobody of the group is left
-            os.killpg(process.pid, signal.SIGKILL)
+        kill(process)
         if process.returncode is None:
             await asyncio.wait({asyncio.ensure_future(process.wait())}, timeout=_DYING_SECONDS)
 

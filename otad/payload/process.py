@@ -14,14 +14,13 @@ import asyncio
 import fcntl
 import os
 import shutil
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from otad.blocking import finish, start
-from otad.children import environment
+from otad.children import environment, kill, spawn
 from otad.errors import RetryLater, Who
 from otad.formats.swu import TARGET
 from otad.payload import progress
@@ -87,43 +86,37 @@ async def run(
     log = start(_last, said)
     try:
         process = await _spawn(command, stdin, says, where)
+        try:
+            async with _followed(where, tell):
+                await asyncio.wait_for(asyncio.shield(process.wait()), timeout)
+        except asyncio.TimeoutError as error:
+            raise _too_slow(timeout) from error
+        finally:  # it writes a slot that nothing boots: no need to ask first
+            kill(process)
+            await asyncio.shield(process.wait())
     finally:
         os.close(says)
-    follower = asyncio.create_task(progress.follow(where.temporary, tell))
-    try:
-        await asyncio.wait_for(asyncio.shield(process.wait()), timeout)
-    except asyncio.TimeoutError as error:
-        raise _too_slow(timeout) from error
-    finally:
-        follower.cancel()
-        await _end(process)
         text = await finish(log)
-        await asyncio.wait({follower})
     return Ended(await process.wait(), text)
 
 
 async def _spawn(command: Sequence[str], stdin: int, stdout: int, where: Room) -> asyncio.subprocess.Process:
     places = {"TMPDIR": str(where.temporary), "RUNTIME_DIRECTORY": str(where.temporary)}  # newer ones prefer the second
+    streams = {"stdin": stdin, "stdout": stdout, "stderr": stdout}
     try:
-        return await asyncio.create_subprocess_exec(
-            *command,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stdout,
-            cwd=where.folder,
-            env=environment(**places),
-            start_new_session=True,
-            pass_fds=(where.lock,),
-        )
+        return await spawn(command, **streams, cwd=where.folder, env=environment(**places), pass_fds=(where.lock,))
     except OSError as error:
         raise _not_started(command[0], error) from error
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill what is left of the group, SWUpdate's own children too. It writes a slot that nothing boots: no need to ask first."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.shield(process.wait())
+@asynccontextmanager
+async def _followed(where: Room, tell: Callable[[progress.Message], None]) -> AsyncIterator[None]:
+    follower = asyncio.create_task(progress.follow(where.temporary, tell))
+    try:
+        yield
+    finally:
+        follower.cancel()
+        await asyncio.wait({follower})
 
 
 def _last(descriptor: int) -> str:
