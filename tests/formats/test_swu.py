@@ -48,7 +48,7 @@ def test_a_bundle_that_cpio_packed_is_read(tmp_path: Path, form: str) -> None:
         (tmp_path / name).write_bytes(data)
     names = b"sw-description\nsw-description.sig\nrootfs.img\n"
     made = subprocess.run(["cpio", "-o", "-H", form, "--quiet"], input=names, cwd=tmp_path, check=True, capture_output=True)
-    assert swu.head([made.stdout]) == swu.Head(TEXT.encode(), SIGNATURE, "rootfs.img", len(IMAGE))
+    assert swu.head([made.stdout]) == swu.Head(TEXT.encode(), SIGNATURE, "rootfs.img", len(IMAGE), made.stdout.index(IMAGE))
 
 
 def test_the_same_input_packs_to_the_same_bytes() -> None:
@@ -57,15 +57,17 @@ def test_the_same_input_packs_to_the_same_bytes() -> None:
 
 
 def test_the_head_is_read_from_pieces_of_any_size_and_no_more_is_taken() -> None:
-    data = packed(image=bytes(100_000))
+    data = packed(image=bytes([1]) * 100_000)
     pieces = iter([data[at : at + 100] for at in range(0, len(data), 100)])
-    assert swu.head(pieces).length == 100_000
+    found = swu.head(pieces)
+    assert (found.length, found.start) == (100_000, data.index(bytes([1]) * 100_000))
     assert len(list(pieces)) > 900
 
 
 def test_a_head_alone_holds_description_and_signature_as_they_came() -> None:
     head = swu.head([packed()])
-    assert swu.head([swu.alone(head)]) == swu.Head(head.description, head.signature, "TRAILER!!!", 0)
+    alone = swu.head([swu.alone(head)])
+    assert alone == swu.Head(head.description, head.signature, "TRAILER!!!", 0, alone.start)
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 5, 511, 512, 513])

@@ -101,7 +101,7 @@ def test_a_compressed_image_is_planned_without_a_hash_of_what_it_becomes(signer:
 
 
 def test_a_description_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    head = swu.Head(b"\xff\xfe\x00", b"", "x", 1)
+    head = swu.Head(b"\xff\xfe\x00", b"", "x", 1, 0)
     with pytest.raises(Rejected) as refused:
         plan(head, HERE, Slot.A, DEVICES, 1)
     assert refused.value.cause.code == "bundle-description"

@@ -25,12 +25,13 @@ LARGEST_HEAD = 1 << 20  # bytes of sw-description or of its signature; a real on
 
 @dataclass(frozen=True)
 class Head:
-    """What stands first in a bundle: sw-description, its signature, and name and bytes of the entry that follows."""
+    """What stands first in a bundle: sw-description, its signature, and name, bytes and place of the entry that follows."""
 
     description: bytes
     signature: bytes
     entry: str
     length: int
+    start: int
 
 
 def pack(description: str, signature: bytes, images: Sequence[tuple[str, BinaryIO, int]], out: BinaryIO) -> None:
@@ -56,7 +57,7 @@ def head(pieces: Iterable[bytes]) -> Head:
     description = cpio.read(stream, DESCRIPTION, LARGEST_HEAD)
     signature = cpio.read(stream, SIGNATURE, LARGEST_HEAD)
     entry, length = cpio.read_header(stream)
-    return Head(description, signature, entry, length)
+    return Head(description, signature, entry, length, stream.taken)
 
 
 def _entry(name: str, data: bytes) -> tuple[str, BinaryIO, int]:

@@ -65,11 +65,12 @@ def write(entries: Iterable[tuple[str, BinaryIO, int]], out: BinaryIO) -> None:
 
 
 class Stream:
-    """Takes exact counts of bytes from pieces of any size, and no piece more than it needs."""
+    """Takes exact counts of bytes from pieces of any size, and no piece more than it needs. `taken`: how many so far."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
         self._held = b""
+        self.taken = 0
 
     def take(self, count: int, name: str) -> bytes:
         """The next `count` bytes. Raises Rejected when the archive ends before; `name` is what they belong to."""
@@ -79,6 +80,7 @@ class Stream:
                 raise _not_a_bundle(f"it ends within {name}")
             self._held += piece
         taken, self._held = self._held[:count], self._held[count:]
+        self.taken += count
         return taken
 
 
