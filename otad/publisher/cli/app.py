@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from otad.publisher.cli import export, gc, image, init, key, publish, release, rollout, serve, sign, verify
+from otad.publisher.cli import delta, export, gc, image, init, key, publish, release, rollout, serve, sign, verify
 
 app = typer.Typer(
     help="Build, sign, publish and roll out releases as static files.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -13,6 +13,7 @@ app.command("init")(init.init)
 app.add_typer(key.app, name="key")
 app.command("image")(image.image)
 app.command("release")(release.release)
+app.command("delta")(delta.delta)
 app.command("open")(release.open_)
 app.command("allow")(release.allow)
 app.command("withdraw")(release.withdraw)

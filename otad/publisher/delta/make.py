@@ -1,0 +1,184 @@
+"""A delta: the bytes that make a new payload from an old one that is at hand.
+
+Rules:
+ 1. A delta is nothing until the device's own decoder has made the new payload from it: whoever publishes one sees to that.
+ 2. The same pair gives the same delta, however many processes make it.
+ 3. Memory: about 500 MiB for each process at most, whatever the images; and 30 MiB for each GiB of the old image to find what is
+    the same (four times that, where its blocks have 1 KiB).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from otad.delta import format as deltas
+from otad.delta.ops import Extent
+from otad.formats import swu
+from otad.formats.swu import cpio
+from otad.publisher.delta import ext4, plan, segment
+from otad.publisher.delta.blocks import runs
+from otad.publisher.delta.covers import BEST
+from otad.publisher.delta.ledger import Ledger
+from otad.publisher.delta.pairing import pairs
+from otad.publisher.delta.plan import Fresh, Piece
+from otad.publisher.delta.repacking import Opener, Repacking
+from otad.publisher.delta.segment import Done
+from otad.publisher.delta.stretch import Stretch
+from otad.publisher.encode import Progress, fingerprint, quiet
+
+SEGMENT = 14 << 20
+"""Bytes of fresh content that go into one segment: as much, and a little more, are its decoded streams."""
+BLOCK = 1 << 20  # bytes that one hash covers
+MOST = 24 << 20  # bytes of memory that a compressor may take of a device
+PROCESSES = 3  # at most: three of them keep below 1.5 GiB
+PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A bundle or a raw image, by its content. `image`: the raw image in it."""
+
+    sha256: str
+    whole: Stretch
+    image: Stretch
+
+    @classmethod
+    def of(cls, file: Path, progress: Progress = quiet) -> Payload:
+        """Look into `file`."""
+        whole = Stretch.whole(file)
+        sha256, _ = fingerprint(file, progress)
+        if whole[:6] not in cpio.MAGIC:
+            return cls(sha256, whole, whole)
+        with file.open("rb") as opened:
+            head = swu.head(iter(lambda: opened.read(1 << 16), b""))
+        return cls(sha256, whole, whole.part(head.start, head.length))
+
+
+def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, level: int = 19, progress: Progress = quiet) -> Ledger:
+    """Write the delta from `old` to `new` to `out`. `scratch`: a folder for what compressed files hold."""
+    notes: list[str] = []
+    known, wanted = (_files(payload.image, name, notes) for payload, name in ((old, "old"), (new, "new")))
+    like = pairs(known, wanted)
+    with old.image.reading() as before, new.image.reading() as after:
+        same = list(runs(before, after, 4096))
+    with _pool() as pool:
+        changed = plan.areas_of(wanted, same, new.image.length)
+        candidates = [(file, like[file.path]) for file in wanted if file.path in changed and file.path in like]
+        repacking = Opener(old.image, new.image, scratch, MOST).repacking(candidates, pool)
+        pair = plan.Pair(old.image, new.image, like, repacking.files)
+        segments = list(_segments(_bundled(new, plan.pieces(pair, wanted, same))))
+        finished = list(_all_done(segments, level, pool, progress))
+    _written(old, new, finished, repacking, out)
+    return Ledger(tuple(line for one in finished for line in one.lines), (*notes, *repacking.notes))
+
+
+def _bundled(new: Payload, image: Iterable[Piece]) -> Iterator[Piece]:
+    """What stands before the image in its bundle, the image, and what follows."""
+    start, end = new.image.at, new.image.at + new.image.length
+    before, after = (Fresh("", new.whole.part(at, to - at), new.image, ()) for at, to in ((0, start), (end, new.whole.length)))
+    yield from (one for one in (before,) if one.new.length)
+    yield from image
+    yield from (one for one in (after,) if one.new.length)
+
+
+def _files(image: Stretch, name: str, notes: list[str]) -> tuple[ext4.File, ...]:
+    try:
+        with image.reading() as reading:
+            return ext4.files(reading)
+    except ext4.Unreadable as error:
+        notes.append(f"the {name} image is not compared file by file: {error}")
+        return ()
+
+
+def _segments(planned: Iterable[Piece]) -> Iterator[list[Piece]]:
+    together: list[Piece] = []
+    fresh = 0
+    for piece in planned:
+        more = piece.new.length if isinstance(piece, Fresh) else 0
+        if together and fresh + more > SEGMENT:
+            yield together
+            together, fresh = [], 0
+        together.append(piece)
+        fresh += more
+    yield together
+
+
+def _pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(min(PROCESSES, len(os.sched_getaffinity(0))), multiprocessing.get_context("spawn"))
+
+
+def _all_done(parts: Sequence[Sequence[Piece]], level: int, pool: Executor, progress: Progress) -> Iterator[Done]:
+    """Every segment, in order."""
+    waiting = [pool.submit(segment.done, part, BEST, level) for part in parts]
+    for number, future in enumerate(waiting, start=1):
+        yield future.result()
+        progress("comparing", number, len(waiting))
+
+
+def _written(old: Payload, new: Payload, finished: Sequence[Done], repacking: Repacking, out: BinaryIO) -> None:
+    ranges = _ranges(extent for one in finished for extent in one.reads)
+    contents = deltas.Contents(
+        ranges,
+        tuple(_hashes(old.image, ranges)),
+        tuple(_hashes(new.whole, [Extent(0, new.whole.length)])),
+        tuple(one.entry for one in finished),
+    )
+    limits = deltas.Limits(
+        segment=max(one.entry.memory for one in finished),
+        window=max(one.window for one in finished),
+        output=max(one.output for one in finished),
+        codecs=repacking.codecs,
+        spool=repacking.spool,
+    )
+    image = hashlib.sha256()
+    for piece in _read(old.image, [Extent(0, old.image.length)]):
+        image.update(piece)
+    source = deltas.Old(payload=old.sha256, length=old.image.length, sha256=image.hexdigest())
+    target = deltas.New(length=new.whole.length, sha256=new.sha256)
+    _header, head = deltas.pack_head(source, target, BLOCK, limits, contents, repacking.pack, repacking.unpack)
+    out.write(head)
+    out.writelines(one.data for one in finished)
+
+
+def _ranges(reads: Iterable[Extent]) -> tuple[Extent, ...]:
+    """What is read, each byte once, in order; with what is little between two parts, where there would be too many."""
+    wanted = sorted(reads)
+    near = 0
+    while True:
+        joined: list[Extent] = []
+        for at, length in wanted:
+            if joined and at <= joined[-1].at + joined[-1].length + near:
+                last = joined[-1]
+                joined[-1] = Extent(last.at, max(last.length, at + length - last.at))
+            else:
+                joined.append(Extent(at, length))
+        if len(joined) <= deltas.RANGES:
+            return tuple(joined)
+        wanted, near = joined, 2 * near or 4096
+
+
+def _hashes(stretch: Stretch, extents: Iterable[Extent]) -> Iterator[bytes]:
+    """SHA-256 of every block of the joined extents."""
+    digest, left = hashlib.sha256(), BLOCK
+    for piece in _read(stretch, extents):
+        digest.update(piece[:left])
+        rest = piece[left:]
+        left -= len(piece) - len(rest)
+        if not left:
+            yield digest.digest()
+            digest, left = hashlib.sha256(rest), BLOCK - len(rest)
+    if left < BLOCK:
+        yield digest.digest()
+
+
+def _read(stretch: Stretch, extents: Iterable[Extent]) -> Iterator[bytes]:
+    for at, length in extents:
+        for start in range(at, at + length, PIECE):
+            yield stretch[start : min(start + PIECE, at + length)]

@@ -1,0 +1,66 @@
+"""The last word on a delta has the decoder of the devices: what it makes must be the new payload.
+
+Rules:
+ 1. Nothing is published that was not decoded here, in the memory that its own header declares, from the same old image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from otad.delta.apply import Changed, apply, check
+from otad.delta.format import Header
+from otad.delta.patch import Patch
+from otad.delta.wire import Malformed, Unpackable
+from otad.errors import Corrupt
+from otad.publisher.delta.make import Payload
+from otad.publisher.delta.stretch import Reading
+from otad.publisher.encode import Progress, quiet
+
+
+class _Image:
+    """The old image as the decoder reads it."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def read(self, at: int, count: int) -> bytes:
+        found = self._reading[at : at + count]
+        if len(found) != count:
+            raise Malformed(f"it reads {count} bytes at {at}, behind the image")
+        return found
+
+
+def proved(old: Payload, new: Payload, delta: Path, scratch: Path, progress: Progress = quiet) -> Header:
+    """Decode `delta`; its header. Raises Corrupt("delta-wrong") when it does not make `new`."""
+    try:
+        with delta.open("rb") as file, old.image.reading() as reading:
+            patch, image = Patch.opened(file), _Image(reading)
+            for done in check(patch, image):
+                progress("checking what it reads", done, old.image.length)
+            made = _sha256(apply(patch, image, str(scratch)), new.whole.length, progress)
+    except (Malformed, Changed, Unpackable) as error:
+        raise _wrong(delta, str(error)) from error
+    if made != new.sha256:
+        raise _wrong(delta, f"it makes bytes with the SHA-256 {made}")
+    return patch.header
+
+
+def _sha256(pieces: Iterable[bytes], length: int, progress: Progress) -> str:
+    digest, done = hashlib.sha256(), 0
+    for piece in pieces:
+        digest.update(piece)
+        done += len(piece)
+        progress("decoding it as a device does", done, length)
+    return digest.hexdigest()
+
+
+def _wrong(delta: Path, why: str) -> Corrupt:
+    return Corrupt(
+        "delta-wrong",
+        f"the delta that was made does not decode to the new payload: {why}",
+        "Nothing was published. Check this machine's memory and disk, then run it again; the same again is a fault of otarepo",
+        evidence={"delta": str(delta)},
+    )

@@ -1,0 +1,113 @@
+"""Compressed files of a new image, planned by what they hold: which of them, and how.
+
+Rules:
+ 1. Only a file that changed, has a pair and lies in one piece is looked at: the others are copied, or nothing like them is known.
+ 2. A compressor that would take a device more than `most` bytes is not used.
+ 3. What is compressed and stays as it is, is named, with the reason: it is what makes deltas large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+from otad.delta import codecs
+from otad.delta.ops import Extent, Pack, Unpack
+from otad.publisher.delta import blobs
+from otad.publisher.delta.blobs import Blob
+from otad.publisher.delta.ext4 import Extent as Place
+from otad.publisher.delta.ext4 import File
+from otad.publisher.delta.plan import Repacked
+from otad.publisher.delta.stretch import Stretch
+
+WORTH = 4096  # bytes: a smaller file is not worth a compressor
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Both sides of one compressed file. `old` is None where the old file was not compressed."""
+
+    path: str
+    like: File
+    new: Blob
+    packer: str
+    old: Blob | None
+
+
+@dataclass(frozen=True)
+class Repacking:
+    """Every compressed file that is made again; what that takes, by name and in bytes; and what stays as it is, in words."""
+
+    files: Mapping[str, Repacked]
+    pack: tuple[str, ...] = ()
+    unpack: tuple[str, ...] = ()
+    codecs: int = 0
+    spool: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens files, in processes of their own. `scratch`: a folder for what they hold; `most`: rule 2."""
+
+    old: Stretch
+    new: Stretch
+    scratch: Path
+    most: int
+
+    def repacking(self, pairs: Sequence[tuple[File, File]], pool: Executor) -> Repacking:
+        """Of all (new, old) that are compressed."""
+        wanted = [(file, like) for file, like in pairs if len(file.extents) == 1 and file.size >= WORTH]
+        waiting = [pool.submit(self.opened, number, *pair) for number, pair in enumerate(wanted)]
+        results = [future.result() for future in waiting]
+        found = [one for one in results if isinstance(one, Opened)]
+        pack = sorted({one.packer for one in found})
+        unpack = sorted({one.old.kind for one in found if one.old})
+        packing = (codecs.compressor(one.packer).memory(one.new.content.length) for one in found)
+        return Repacking(
+            {one.path: self._repacked(one, pack, unpack) for one in found},
+            tuple(pack),
+            tuple(unpack),
+            max(packing, default=0) + max((codecs.UNPACK[kind] for kind in unpack), default=0),
+            max((one.old.content.length for one in found if one.old), default=0),
+            tuple(one for one in results if isinstance(one, str)),
+        )
+
+    def opened(self, number: int, file: File, like: File) -> Opened | str | None:
+        """Both sides of one; in words, why it stays as it is; None where there is nothing to open."""
+        stored = self.new.part(file.extents[0].physical, file.size)
+        new = blobs.opened(stored, self.scratch / f"{number}.new")
+        if new is None:
+            return None
+        packer = blobs.packer(new, stored, self.most)
+        if packer is None:
+            new.content.file.unlink()
+            return f"{file.path}: no {new.kind} that a device could run makes it again; it is compared as it is"
+        return Opened(file.path, like, new, packer, blobs.opened(self._whole(like, number), self.scratch / f"{number}.old"))
+
+    def _whole(self, file: File, number: int) -> Stretch:
+        """The bytes of an old file in one piece."""
+        if len(file.extents) == 1:
+            return self.old.part(file.extents[0].physical, min(file.size, file.extents[0].length))
+        joined = self.scratch / f"{number}.joined"
+        joined.write_bytes(self.old.joined([Extent(one.physical, one.length) for one in file.extents])[: file.size])
+        return Stretch.whole(joined)
+
+    def _repacked(self, one: Opened, pack: Sequence[str], unpack: Sequence[str]) -> Repacked:
+        new = one.new
+        last = Pack(new.content.length, pack.index(one.packer))
+        if one.old is None:
+            return Repacked(new.at, new.stored, new.content, (last,), self.old, one.like.extents, spool=False)
+        old = one.old.content
+        first = Unpack(old.length, unpack.index(one.old.kind), tuple(_placed(one.like, one.old.at, one.old.stored)))
+        return Repacked(new.at, new.stored, new.content, (first, last), old, (Place(0, 0, old.length),), spool=True)
+
+
+def _placed(file: File, at: int, length: int) -> Iterator[Extent]:
+    """Where `length` bytes from `at` of a file lie."""
+    for one in file.extents:
+        low, high = max(at, one.logical), min(at + length, one.logical + one.length)
+        if high > low:
+            yield Extent(one.physical + low - one.logical, high - low)

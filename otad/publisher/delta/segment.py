@@ -1,0 +1,76 @@
+"""One segment of a delta, made in a process of its own: compared, compressed, and what it cost.
+
+Rules:
+ 1. What goes in and what comes out is small: places in files, and compressed bytes. So any number of processes can work.
+ 2. The same pieces give the same segment, wherever and whenever it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from otad.delta.ops import Copy, Delta, Extent, Op, Unpack, Zero
+from otad.delta.streams import Entry, Segment, pack
+from otad.publisher.delta import compare
+from otad.publisher.delta.compare import Candidate, Made
+from otad.publisher.delta.covers import Engine
+from otad.publisher.delta.ledger import Line
+from otad.publisher.delta.plan import Around, Piece, Same
+
+
+@dataclass(frozen=True)
+class Done:
+    """A segment. reads: the parts of the old image that it needs; window, output: the most that one DELTA reads and makes."""
+
+    entry: Entry
+    data: bytes
+    reads: tuple[Extent, ...]
+    window: int
+    output: int
+    lines: tuple[Line, ...]
+
+
+def done(pieces: Sequence[Piece], engine: Engine, level: int) -> Done:
+    """The segment that makes `pieces`, compressed at zstd's `level`."""
+    made = [(piece.path, one) for piece in pieces for one in _made(piece, engine)]
+    ops = tuple(one.op for _, one in made)
+    streams = (b"".join(getattr(one, stream) for _, one in made) for stream in ("controls", "diff", "extra"))
+    entry, data = pack(Segment(ops, *streams), level)
+    deltas = [op for op in ops if isinstance(op, Delta)]
+    return Done(
+        entry,
+        data,
+        tuple(extent for op in ops for extent in _reads(op)),
+        max((sum(extent.length for extent in op.extents) for op in deltas), default=0),
+        max((op.length for op in deltas), default=0),
+        tuple(_lines(made, len(data))),
+    )
+
+
+def _made(piece: Piece, engine: Engine) -> list[Made]:
+    if isinstance(piece, Same):
+        return [Made(Zero(piece.length) if piece.old is None else Copy(piece.length, piece.old))]
+    if isinstance(piece, Around):
+        return [Made(op) for op in piece.ops]
+    new = piece.new[:]
+    if not piece.like:
+        return compare.raw(new)
+    candidate = Candidate(piece.like, piece.old.joined(piece.like), piece.spool)
+    return compare.best([compare.compared(new, candidate, engine), compare.raw(new)])
+
+
+def _reads(op: Op) -> tuple[Extent, ...]:
+    if isinstance(op, Copy) and not op.spool:
+        return (Extent(op.at, op.length),)
+    return op.extents if isinstance(op, Unpack) or (isinstance(op, Delta) and not op.spool) else ()
+
+
+def _lines(made: Sequence[tuple[str, Made]], stored: int) -> list[Line]:
+    """`stored` bytes, shared among the operations by what each would take alone."""
+    shares = [compare.cost([one]) + 1 for _, one in made]
+    every = sum(shares)
+    ends = [stored * sum_ // every for sum_ in accumulate(shares)]
+    costs = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    return [Line(path, type(one.op).__name__.lower(), one.op.length, cost) for (path, one), cost in zip(made, costs, strict=True)]
