@@ -4,7 +4,7 @@ Rules:
  1. What is read here is a hint. A wrong one makes a delta larger, never wrong: it is decoded before it is published.
  2. Every number is checked before it is used: an image that contradicts itself is refused in words, whatever stands in it.
  3. Only what has blocks of its own is listed: each inode once, under the first of its names (hard links are one file). Holes,
-    unwritten extents, inline data and files that are mapped by lists of blocks (ext2, ext3) are nobody's, and are left out.
+    unwritten extents, inline data and files that are mapped by lists of blocks are nobody's, and are left out.
 
 The layout: the kernel's Documentation/filesystems/ext4. All numbers are little endian.
 """
@@ -19,12 +19,13 @@ from typing import Protocol
 MAGIC = 0xEF53
 SUPERBLOCK = 1024  # bytes before it, and in it
 ROOT = 2
+LARGEST = 4096  # bytes of a block, on what Jetsons boot: larger ones need larger pages
 DEPTH = 5  # levels of an extent tree, at most
 _EXTENTS, _INLINE = 0x80000, 0x10000000  # flags of an inode
 _REGULAR, _DIRECTORY = 0x8, 0x4  # the top four bits of a mode
-_64BIT = 0x80
+_TREES, _64BIT = 0x40, 0x80  # features of a file system: extents, block numbers of 64 bits
 #          filetype, recover, extents, 64bit, mmp, flex_bg, ea_inode, csum_seed, largedir, inline_data, encrypt, casefold
-UNDERSTOOD = 0x2 | 0x4 | 0x40 | _64BIT | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x10000 | 0x20000
+UNDERSTOOD = 0x2 | 0x4 | _TREES | _64BIT | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x10000 | 0x20000
 UNWRITTEN = 32768  # an extent of more blocks than this is one of that many less, which holds nothing yet
 
 _HEADER = Struct("<HHHHI")  # of an extent node: magic, entries, max, depth, generation
@@ -78,9 +79,18 @@ class _Inode:
     root: bytes  # 60 bytes: the root of the extent tree
 
 
-def files(image: Image) -> tuple[File, ...]:
-    """Every file and directory that has blocks, in the order of their paths. Raises Unreadable."""
-    return tuple(sorted(_Ext4(image).walk(), key=lambda file: file.path))
+@dataclass(frozen=True)
+class FileSystem:
+    """What an image holds. block: bytes; files: every file and directory that has blocks, in the order of their paths."""
+
+    block: int
+    files: tuple[File, ...]
+
+
+def read(image: Image) -> FileSystem:
+    """Raises Unreadable."""
+    found = _Ext4(image)
+    return FileSystem(found.block, tuple(sorted(found.walk(), key=lambda file: file.path)))
 
 
 class _Ext4:
@@ -92,8 +102,10 @@ class _Ext4:
         features = _number(head, 0x60, 4)
         if unknown := features & ~UNDERSTOOD:
             raise Unreadable(f"it uses features of ext4 that are not read here (incompat {unknown:#x})")
-        if _number(head, 0x18, 4) > 6:  # noqa: PLR2004  64 KiB
-            raise Unreadable("its blocks are larger than 64 KiB")
+        if not features & _TREES:
+            raise Unreadable("its files have no extents: it is ext2 or ext3")
+        if 1024 << min(16, _number(head, 0x18, 4)) > LARGEST:
+            raise Unreadable(f"its blocks are larger than {LARGEST} bytes")
         self.block = 1024 << _number(head, 0x18, 4)
         self.blocks = _number(head, 0x4, 4) | (_number(head, 0x150, 4) << 32 if features & _64BIT else 0)
         self._inodes, self._per_group = _number(head, 0, 4), _number(head, 0x28, 4)
@@ -185,7 +197,6 @@ class _Ext4:
         at = 0
         while at + _ENTRY.size <= len(block):
             inode, step, length, _type = _ENTRY.unpack_from(block, at)
-            step = step if len(block) <= 1 << 15 or step not in (0, (1 << 16) - 1) else len(block)  # 64 KiB do not fit in 16 bits
             if step < _ENTRY.size or at + step > len(block) or _ENTRY.size + length > step:
                 raise Unreadable(f"the directory {path} is damaged")
             name = block[at + _ENTRY.size : at + _ENTRY.size + length]

@@ -25,6 +25,7 @@ from otad.formats.swu import cpio
 from otad.publisher.delta import ext4, plan, segment
 from otad.publisher.delta.blocks import runs
 from otad.publisher.delta.covers import BEST
+from otad.publisher.delta.ext4 import FileSystem
 from otad.publisher.delta.ledger import Ledger
 from otad.publisher.delta.pairing import pairs
 from otad.publisher.delta.plan import Fresh, Piece
@@ -64,10 +65,10 @@ class Payload:
 def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, level: int = 19, progress: Progress = quiet) -> Ledger:
     """Write the delta from `old` to `new` to `out`. `scratch`: a folder for what compressed files hold."""
     notes: list[str] = []
-    known, wanted = (_files(payload.image, name, notes) for payload, name in ((old, "old"), (new, "new")))
-    like = pairs(known, wanted)
+    known, found = (_file_system(payload.image, name, notes) for payload, name in ((old, "old"), (new, "new")))
+    wanted, like = found.files, pairs(known.files, found.files)
     with old.image.reading() as before, new.image.reading() as after:
-        same = list(runs(before, after, 4096))
+        same = list(runs(before, after, min(known.block, found.block)))
     with _pool() as pool:
         changed = plan.areas_of(wanted, same, new.image.length)
         candidates = [(file, like[file.path]) for file in wanted if file.path in changed and file.path in like]
@@ -88,13 +89,13 @@ def _bundled(new: Payload, image: Iterable[Piece]) -> Iterator[Piece]:
     yield from (one for one in (after,) if one.new.length)
 
 
-def _files(image: Stretch, name: str, notes: list[str]) -> tuple[ext4.File, ...]:
+def _file_system(image: Stretch, name: str, notes: list[str]) -> FileSystem:
     try:
         with image.reading() as reading:
-            return ext4.files(reading)
+            return ext4.read(reading)
     except ext4.Unreadable as error:
         notes.append(f"the {name} image is not compared file by file: {error}")
-        return ()
+        return FileSystem(ext4.LARGEST, ())
 
 
 def _segments(planned: Iterable[Piece]) -> Iterator[list[Piece]]:

@@ -1,0 +1,55 @@
+"""Whole deltas of real ext4 images, decoded by the device's decoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from otad.delta.ops import Kind
+from otad.publisher.delta.ledger import Ledger
+from otad.publisher.delta.make import Payload, make
+from otad.publisher.delta.proof import proved
+from tests.publisher.delta import trees
+
+
+def made(old: Path, new: Path, folder: Path) -> tuple[Path, Ledger]:
+    """A delta that was proved, and what it costs."""
+    before, after = Payload.of(old), Payload.of(new)
+    out, scratch = folder / "delta", folder / "scratch"
+    scratch.mkdir(exist_ok=True)
+    with out.open("wb") as file:
+        ledger = make(before, after, file, scratch)
+    header = proved(before, after, out, scratch)
+    assert header.memory < 64 << 20
+    return out, ledger
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("pair")
+    trees.write(folder / "old", trees.older())
+    trees.write(folder / "new", trees.newer())
+    return trees.ext4(folder / "old", folder / "old.img"), trees.ext4(folder / "new", folder / "new.img")
+
+
+def test_an_update_costs_what_changed(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    delta, ledger = made(*pair, tmp_path)
+    fresh = 2000 + 5000  # microcode, and one new program
+    assert delta.stat().st_size < fresh + 20_000
+    assert ledger.notes == ()
+    ways = {(line.path, line.operation) for line in ledger.lines}
+    assert {
+        ("/usr/bin/camera", "delta"),
+        ("/usr/share/same", "copy"),
+        ("/usr/lib/modules/6.1.0-38/wifi.ko", "delta"),
+        ("/usr/lib/modules/6.1.0-38/gpu.ko.xz", "pack"),
+        ("/boot/initrd-6.1.0-38", "unpack"),
+        ("/usr/bin/more", "raw"),
+    } <= ways
+    assert {line.operation for line in ledger.lines} <= {kind.name.lower() for kind in Kind}
+
+
+def test_the_lines_of_the_ledger_add_up(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    delta, ledger = made(*pair, tmp_path)
+    assert 0.5 < sum(line.costs for line in ledger.lines) / delta.stat().st_size <= 1
