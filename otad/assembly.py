@@ -16,7 +16,7 @@ from otad.bootenv import BootEnvironment, BootStatus
 from otad.config import Config, Repository
 from otad.delivery import CachedDelivery
 from otad.desk import Counter
-from otad.encoding import decoders
+from otad.encoding import Means, decoders
 from otad.errors import Cause
 from otad.evidence import Collector
 from otad.examiner import CheckExaminer
@@ -36,7 +36,7 @@ from otad.report.outbox import Outbox, only
 from otad.report.reporter import Reporter
 from otad.report.sink_http import HttpSink
 from otad.revert import revert
-from otad.running import Running, running
+from otad.running import Running, bases, running
 from otad.slots import Slots
 from otad.statemachine import Record
 from otad.trust.client import Repository as TufRepository
@@ -166,7 +166,13 @@ def _delivery(
     system = SwupdateHandler(
         config.swupdate, origin.slots, config.paths.run, config.device.hwrevision, readback=config.slots.readback
     )
-    return CachedDelivery(repository.encodings, cache, download, decoders(), {system.kind: system}, monitor.advance)
+    known = {kind: decoder for kind, decoder in decoders().items() if kind != "delta" or config.download.delta}
+
+    def means() -> Means:
+        at_hand = bases(origin.slots.booted(), origin.slots.device, origin.generations)
+        return Means(known, at_hand, config.download.memory)
+
+    return CachedDelivery(repository.encodings, cache, download, means, {system.kind: system}, monitor.advance)
 
 
 def _reach(http: HttpFetch) -> Callable[[], Awaitable[None]]:

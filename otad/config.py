@@ -161,6 +161,8 @@ class Download(Section):
     backoff_max  the longest of these waits
     reserve      bytes of the data partition that a download must leave free
     timeout      seconds without a byte after which a connection is given up
+    delta        whether to take a delta of what runs where that is the smallest; else whole payloads only
+    memory       bytes of memory that decoding may take; what needs more is not chosen (the largest zstd takes 33 MiB)
     """
 
     retries: Annotated[int, Field(ge=1)] = 8
@@ -168,6 +170,8 @@ class Download(Section):
     backoff_max: Seconds = 300
     reserve: Annotated[int, Field(ge=0)] = 64 * 2**20
     timeout: Seconds = 60
+    delta: bool = True
+    memory: Annotated[int, Field(ge=2**20)] = 64 * 2**20
 
 
 class Attempts(Section):

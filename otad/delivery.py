@@ -2,7 +2,8 @@
 
 Rules:
  1. Which encoding is taken is decided once, when it is fetched: afterwards it is the one that lies in the cache.
- 2. When an encoding fails, the next one is tried; when the link fails, nothing else would do better.
+ 2. When an encoding fails, the next one is tried; when the link fails, nothing else would do better. One that came and cannot be
+    decoded here is Undecodable if there is another: who asks again with that in `attempt.failed` gets the next.
  3. The cache holds what one release needs, no more.
 """
 
@@ -10,17 +11,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
+from otad import blocking
 from otad.bootenv import Slot
-from otad.encoding import Decoder, Source, choose
-from otad.errors import Corrupt, OtadError, Rejected, RetryLater, Who
+from otad.encoding import Choice, Means, Source, choose
+from otad.errors import Corrupt, OtadError, Rejected, RetryLater, Undecodable, Who
 from otad.fetch.cache import Cache
 from otad.fetch.download import Download
 from otad.formats.encodings import Encoding, Encodings
 from otad.formats.release import Payload, PayloadKind, Release
 from otad.payload import Installed, PayloadHandler
+from otad.ports import Fetched
 from otad.statemachine import Attempt
 
 log = logging.getLogger(__name__)
@@ -29,47 +35,58 @@ Watch = Callable[[str, int, int], None]
 
 
 class CachedDelivery:
-    """Delivery over the cache; `encodings` gives the trusted Encodings document of (version, release SHA-256)."""
+    """Delivery over the cache.
+
+    encodings  gives the trusted Encodings document of (version, release SHA-256)
+    means      what this device decodes with, now
+    """
 
     def __init__(
         self,
         encodings: Callable[[str, str], Awaitable[Encodings]],
         cache: Cache,
         download: Download,
-        decoders: Mapping[str, Decoder],
+        means: Callable[[], Means],
         handlers: Mapping[PayloadKind, PayloadHandler],
         watch: Watch,
     ) -> None:
         self._encodings = encodings
         self._cache = cache
         self._download = download
-        self._decoders = decoders
+        self._means = means
         self._handlers = handlers
         self._watch = watch
 
-    async def fetch(self, attempt: Attempt, release: Release) -> int:
-        """Every payload into the cache, each by the cheapest encoding that works here; bytes that came."""
+    async def fetch(self, attempt: Attempt, release: Release) -> Fetched:
+        """Every payload into the cache, each by the cheapest encoding that works here."""
         document = await self._document(attempt)
-        wanted = [(payload, self._candidates(payload, document)) for payload in self._installable(release)]
-        await asyncio.to_thread(self._cache.keep, {e.blob for _, encodings in wanted for e in encodings})
-        return sum([await self._fetch(payload, encodings) for payload, encodings in wanted])
+        wanted = [(payload, await self._choice(payload, document, attempt)) for payload in self._installable(release)]
+        await asyncio.to_thread(self._cache.keep, {e.blob for _, choice in wanted for e in choice.usable})
+        came = [(payload, choice, await self._fetch(payload, choice.usable)) for payload, choice in wanted]
+        return Fetched(sum(got.moved for *_, got in came), {payload.name: _way(got, choice) for payload, choice, got in came})
 
     async def prove(self, attempt: Attempt, release: Release, slot: Slot) -> None:
-        """The blobs are what was signed, and every handler would take its payload."""
+        """The blobs are what was signed and can be decoded here, and every handler would take its payload."""
         document = await self._document(attempt)
         for payload in self._installable(release):
-            encoding = self._cached(payload, document)
+            choice = await self._choice(payload, document, attempt)
+            encoding = self._cached(payload, choice)
             await self._cache.verify(encoding.blob, encoding.length)
-            await self._handlers[payload.kind].check(payload, self._source(payload, encoding), slot)
+            with _decoding(encoding, choice):
+                await self._decodes(source := self._source(payload, encoding))
+                await self._handlers[payload.kind].check(payload, source, slot)
 
     async def install(self, attempt: Attempt, release: Release, slot: Slot) -> tuple[Installed, ...]:
         """Every payload into place, in the order of the release."""
         document = await self._document(attempt)
         done = []
         for payload in self._installable(release):
-            source = self._source(payload, self._cached(payload, document))
+            choice = await self._choice(payload, document, attempt)
+            encoding = self._cached(payload, choice)
             watch = partial(self._watch, f"install {payload.name} for slot {slot.value}")
-            done.append(await self._handlers[payload.kind].install(payload, source, slot, watch))
+            with _decoding(encoding, choice):
+                source = self._source(payload, encoding)
+                done.append(await self._handlers[payload.kind].install(payload, source, slot, watch))
         return tuple(done)
 
     def forget(self) -> None:
@@ -94,22 +111,20 @@ class CachedDelivery:
                 )
             yield payload
 
-    def _candidates(self, payload: Payload, document: Encodings) -> tuple[Encoding, ...]:
-        """What this device can decode, cheapest first. Raises Rejected when there is nothing."""
-        chosen = choose(document.of.get(payload.sha256, ()), self._decoders)
-        for encoding, why in chosen.refused:
-            log.info("%s is not fetched as %s (%d bytes): %s", payload.name, encoding.type, encoding.length, why)
+    async def _choice(self, payload: Payload, document: Encodings, attempt: Attempt) -> Choice:
+        """What this device can decode. Raises Rejected when there is nothing."""
+        chosen = await blocking.run(choose, document.of.get(payload.sha256, ()), self._means(), attempt.failed)
         if not chosen.usable:
-            reasons = "; ".join(f"{encoding.type}: {why}" for encoding, why in chosen.refused) or "none was published"
+            reasons = chosen.reasons() or "none was published"
             raise Rejected(
                 "no-encoding",
                 f"{payload.name} cannot be fetched in any of its encodings ({reasons})",
                 "Publish it as zstd or plain too",
                 who=Who.INTEGRATOR,
             )
-        return chosen.usable
+        return chosen
 
-    async def _fetch(self, payload: Payload, encodings: tuple[Encoding, ...]) -> int:
+    async def _fetch(self, payload: Payload, encodings: Sequence[Encoding]) -> _Got:
         failed: OtadError | None = None
         came = 0
         for encoding in encodings:
@@ -122,14 +137,18 @@ class CachedDelivery:
                 log.warning("%s as %s: %s", payload.name, encoding.type, error)
                 failed = error
             else:
-                log.info("%s was fetched as %s, %d bytes", payload.name, encoding.type, encoding.length)
-                return came + meter.came
+                return _Got(encoding, came + meter.came)
             came += meter.came
-        raise failed or LookupError(f"{payload.name} has no encoding")  # _candidates gives at least one
+        raise failed or LookupError(f"{payload.name} has no encoding")  # _choice gives at least one
 
-    def _cached(self, payload: Payload, document: Encodings) -> Encoding:
+    async def _decodes(self, source: Source) -> None:
+        """Raises Corrupt when it cannot be."""
+        stop = threading.Event()
+        await blocking.finish(blocking.start(_look, source, stop), stop)
+
+    def _cached(self, payload: Payload, choice: Choice) -> Encoding:
         """The encoding that was fetched. Raises Corrupt when none of them is in the cache."""
-        for encoding in self._candidates(payload, document):
+        for encoding in choice.usable:
             if self._cache.has(encoding.blob, encoding.length):
                 return encoding
         raise Corrupt(
@@ -137,7 +156,41 @@ class CachedDelivery:
         )
 
     def _source(self, payload: Payload, encoding: Encoding) -> Source:
-        return Source(self._cache.path(encoding.blob), self._decoders[encoding.type], payload.sha256, payload.length)
+        means = self._means()
+        base = means.bases.get(encoding.base or "")
+        blob, decoder = self._cache.path(encoding.blob), means.decoders[encoding.type]
+        return Source(blob, decoder, payload.sha256, payload.length, base, encoding.memory or None)
+
+
+@dataclass(frozen=True)
+class _Got:
+    """What came: in which encoding, and how many bytes now."""
+
+    encoding: Encoding
+    moved: int
+
+
+def _look(source: Source, stop: threading.Event) -> None:
+    for _ in source.check():
+        if stop.is_set():
+            raise blocking.Stopped
+
+
+@contextmanager
+def _decoding(encoding: Encoding, choice: Choice) -> Iterator[None]:
+    """Corrupt is Undecodable, if there is another encoding."""
+    try:
+        yield
+    except Corrupt as error:
+        if any(other.blob != encoding.blob for other in choice.usable):
+            raise Undecodable(error.cause, encoding.blob) from error
+        raise
+
+
+def _way(got: _Got, choice: Choice) -> str:
+    """How a payload came, and why not in fewer bytes."""
+    refused = choice.reasons()
+    return f"{got.encoding.type}, {got.encoding.length} bytes" + (f"; not {refused}" if refused else "")
 
 
 class _Meter:

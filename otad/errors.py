@@ -110,6 +110,14 @@ class Corrupt(OtadError):
     """Bytes in the cache or in a slot are not those that were promised; fetching them again may help, once."""
 
 
+class Undecodable(OtadError):
+    """A payload cannot be had from this blob (SHA-256) on this device, and may be from another encoding."""
+
+    def __init__(self, cause: Cause, blob: str) -> None:
+        self.blob = blob
+        super().__init__(cause.code, cause.what, cause.remedy, who=cause.who, evidence=cause.evidence)
+
+
 class BootEnvironmentError(OtadError):
     """The boot environment cannot be read, written, or does not hold what was written to it."""
 

@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from otad.bootenv import BootEnvironment, BootStatus, Slot
@@ -73,17 +73,34 @@ class Offers(Protocol):
         """The trusted release document of an attempt."""
 
 
-class Delivery(Protocol):
-    """Brings a release's payloads here: chooses encodings, fetches, proves, installs."""
+@dataclass(frozen=True)
+class Fetched:
+    """moved: bytes that came; ways: name of a payload -> how it comes, and why not otherwise, in words."""
 
-    async def fetch(self, attempt: Attempt, release: Release) -> int:
-        """Every payload into the cache; bytes that came for it. Raises RetryLater, Rejected, Corrupt."""
+    moved: int
+    ways: Mapping[str, str] = field(default_factory=dict)
+
+
+class Delivery(Protocol):
+    """Brings a release's payloads here: chooses encodings, fetches, proves, installs.
+
+    What could not be decoded in this attempt (`attempt.failed`) is not chosen again.
+    """
+
+    async def fetch(self, attempt: Attempt, release: Release) -> Fetched:
+        """Every payload into the cache. Raises RetryLater, Rejected, Corrupt."""
 
     async def prove(self, attempt: Attempt, release: Release, slot: Slot) -> None:
-        """Hashes, signatures, hardware, room: everything that can be known before the slot is touched."""
+        """Hashes, signatures, hardware, room: everything that can be known before the slot is touched.
+
+        Raises Undecodable when another encoding is there; RetryLater, Rejected, Corrupt.
+        """
 
     async def install(self, attempt: Attempt, release: Release, slot: Slot) -> tuple[Installed, ...]:
-        """Every payload into place, durably. `slot`: the target, or the booted one when there is no system image."""
+        """Every payload into place, durably. `slot`: the target, or the booted one when there is no system image.
+
+        Raises Undecodable when another encoding is there; RetryLater, Rejected, Corrupt.
+        """
 
     def forget(self) -> None:
         """Drop what the cache holds. Never raises: what stays is dropped another time."""

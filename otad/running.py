@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from otad.bootenv import Slot
+from otad.encoding import Base
 from otad.ports import Generations
 
 
@@ -29,3 +31,12 @@ def running(slot: Slot | None, generations: Generations, image: Path) -> Running
     except (OSError, ValueError, KeyError, TypeError):
         version = "0.0.0"  # a factory image that does not say what it is: every release is newer
     return Running(str(version), None, slot)
+
+
+def bases(slot: Slot | None, device: Callable[[Slot], Path], generations: Generations) -> Mapping[str, Base]:
+    """What deltas can be applied to, by payload: the image of the slot that runs, when it is known what was installed there."""
+    generation = generations.at(slot) if slot else None
+    if slot is None or generation is None or generation.system is None:
+        return {}
+    payload = generation.system.payload
+    return {payload: Base(payload, device(slot))}

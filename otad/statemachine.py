@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from otad.bootenv import Slot
-from otad.errors import Cause, OtadError, RetryLater
+from otad.errors import Cause, OtadError, RetryLater, Undecodable
 
 
 class State(str, Enum):
@@ -42,6 +42,7 @@ class Outcome(str, Enum):
     STAGED = "staged"  # the target slot already holds the release, proved by its hash
     LIVE = "live"  # nothing needs a reboot
     CORRUPT = "corrupt"  # the bytes are not those that were signed: the cache's are fetched again, once; the server's later
+    ANOTHER = "another"  # a payload cannot be decoded from what was fetched: another encoding is fetched
     HELD = "held"  # a pause, a window or an inhibitor: what was done is kept
     FAILED = "failed"  # tried again within bounds
     REJECTED = "rejected"  # this release must not run here
@@ -75,6 +76,7 @@ TABLE: Mapping[State, Mapping[Outcome, State]] = {
         Outcome.STAGED: State.REBOOT,
         Outcome.LIVE: State.VALIDATE,
         Outcome.CORRUPT: State.DOWNLOAD,
+        Outcome.ANOTHER: State.DOWNLOAD,
         Outcome.FAILED: State.IDLE,
         Outcome.REJECTED: State.IDLE,
         Outcome.CANCELLED: State.IDLE,
@@ -82,6 +84,7 @@ TABLE: Mapping[State, Mapping[Outcome, State]] = {
     State.INSTALL: {
         Outcome.DONE: State.REBOOT,
         Outcome.LIVE: State.VALIDATE,
+        Outcome.ANOTHER: State.DOWNLOAD,
         Outcome.HELD: State.IDLE,
         Outcome.FAILED: State.IDLE,
         Outcome.REJECTED: State.IDLE,
@@ -136,6 +139,7 @@ class Attempt:
     refetched   the cache was corrupt once already
     reachable   the repository could be reached before the update, so it must be reachable after it
     asked       a person asked for it: the maintenance window does not hold it
+    failed      blobs (SHA-256) from which a payload could not be decoded here; forgotten once it is installed
     """
 
     id: str
@@ -148,6 +152,7 @@ class Attempt:
     refetched: bool = False
     reachable: bool = False
     asked: bool = False
+    failed: tuple[str, ...] = ()
 
     @property
     def the_target(self) -> Slot:
@@ -215,6 +220,11 @@ class Step:
     retry_after: float | None = None
     moved: int = 0
     evidence: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def another(cls, attempt: Attempt, error: Undecodable) -> Step:
+        """The step of a state in which a payload could not be decoded, and another encoding is there."""
+        return cls(Outcome.ANOTHER, error.cause, replace(attempt, failed=(*attempt.failed, error.blob)))
 
     @classmethod
     def failed(cls, error: OtadError, outcome: Outcome = Outcome.FAILED) -> Step:

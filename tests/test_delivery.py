@@ -14,7 +14,7 @@ from otad.fetch.cache import Cache
 
 def delivery(cache: Cache) -> CachedDelivery:
     unused = cast("Any", None)
-    return CachedDelivery(unused, cache, unused, {}, {}, unused)
+    return CachedDelivery(unused, cache, unused, unused, {}, unused)
 
 
 def test_forgetting_empties_the_cache(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ Rules:
  2. Not a byte of the target leaves before the hash of its block is right: the old image may have changed after `check`.
  3. Memory: what the header declares. No operation is begun before it was held against the header's limits, and against the work
     that any patch of this size may do: a small patch cannot keep a device busy for ever.
- 4. Malformed: the patch is wrong; Changed: the old image is; Unpackable: a compressor is. Never a byte that is not the target's.
+ 4. What is wrong is a Fault, of the patch, the old image, a compressor or the disk. Never a byte that is not the target's.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from contextlib import closing
 from bsdiff4 import core
 
 from otad.delta.codecs import Packer, compressor, unpack
+from otad.delta.faults import Changed, Malformed
 from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero, decode
 from otad.delta.patch import Part, Patch
 from otad.delta.places import Joined, Readable, Spool, joined
 from otad.delta.streams import sums, unfold
-from otad.delta.wire import Malformed
 
 PIECE = 1 << 18
 """Bytes, at most, that an operation makes at a time."""
@@ -31,12 +31,8 @@ WORK = 32  # times the old and the new image: what operations may read, decompre
 _ZEROS = bytes(PIECE)
 
 
-class Changed(Exception):
-    """The old image is not what the patch was made from, or a compressor does not make what it made then."""
-
-
 def check(patch: Patch, image: Readable) -> Iterator[int]:
-    """Hash what the patch uses of the image. Yields the bytes of each block that is right. Raises Changed; OSError."""
+    """Hash what the patch uses of the image. Yields the bytes of each block that is right. Raises Changed."""
     ranges, done = patch.contents.ranges, 0
     used = (image.read(at, count) for one in ranges for at, count in _pieces(one.length, OUT, one.at))
     for block, expected in zip(_blocks(used, patch.header.block), patch.contents.old, strict=True):
@@ -49,7 +45,7 @@ def check(patch: Patch, image: Readable) -> Iterator[int]:
 def apply(patch: Patch, image: Readable, folder: str) -> Iterator[bytes]:
     """The target, in pieces of at most OUT. `folder`: on a disk, for the spool.
 
-    Raises Malformed, Changed, Unpackable; OSError of the image, and of the spool when there is no room.
+    Raises a Fault of any kind.
     """
     expected, done = patch.contents.new, 0
     with Spool(folder, patch.header.limits.spool) as spool, closing(_Run(patch, image, spool)) as run:

@@ -18,8 +18,8 @@ from typing import IO, Protocol, cast
 
 import zstandard
 
+from otad.delta.faults import Unpackable
 from otad.delta.packer import Program
-from otad.delta.wire import Unpackable
 
 try:
     import lzma

@@ -21,9 +21,10 @@ from typing import Annotated
 import zstandard
 from pydantic import Field, StringConstraints, ValidationError
 
+from otad.delta.faults import Malformed
 from otad.delta.ops import Extent
 from otad.delta.streams import PLANES, Entry, Stream, inflated
-from otad.delta.wire import Malformed, Reader, varint
+from otad.delta.wire import Reader, varint
 from otad.formats import Model, Sha256, encode
 
 MAGIC = b"otadelta"

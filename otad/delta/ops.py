@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-from otad.delta.wire import Malformed, Reader, varint, zigzag
+from otad.delta.faults import Malformed
+from otad.delta.wire import Reader, varint, zigzag
 
 EXTENTS = 1 << 12
 """Extents of one operation, at most."""

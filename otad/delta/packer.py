@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, cast
 
-from otad.delta.wire import Unpackable
+from otad.delta.faults import Unpackable
 
 _PIPE = 1 << 16
 _PATIENCE = 60_000  # milliseconds

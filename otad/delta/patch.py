@@ -14,9 +14,9 @@ from typing import IO, BinaryIO, cast
 
 import zstandard
 
+from otad.delta.faults import Malformed
 from otad.delta.format import START, Contents, Header, header_length, unpack_header, unpack_index
 from otad.delta.streams import WINDOW, Entry, Stream, inflated
-from otad.delta.wire import Malformed
 
 PIECE = 1 << 17  # bytes read at a time
 

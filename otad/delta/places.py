@@ -1,7 +1,7 @@
 """What operations read: the old image and the spool.
 
 Rules:
- 1. A read gives all that was asked for, or Malformed: nothing lies behind the end.
+ 1. A read gives all that was asked for, or a Fault: nothing lies behind the end.
  2. The spool is a file without a name in a folder on a disk: its content may be larger than memory, and a killed process leaves
     nothing behind. Its room is taken before anything is decompressed into it.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from io import BytesIO
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -18,15 +19,15 @@ from typing import BinaryIO, Protocol
 
 from typing_extensions import Self
 
+from otad.delta.faults import Changed, Malformed, NoRoom
 from otad.delta.ops import Extent
-from otad.delta.wire import Malformed
 
 
 class Readable(Protocol):
     """Bytes with random access."""
 
     def read(self, at: int, count: int) -> bytes:
-        """Exactly `count` bytes from `at`. Raises Malformed when there are fewer; OSError."""
+        """Exactly `count` bytes from `at`. Raises Malformed, Changed."""
 
 
 class Image:
@@ -38,26 +39,39 @@ class Image:
 
     def read(self, at: int, count: int) -> bytes:
         """See Readable."""
-        found = os.pread(self._file.fileno(), count, at) if at + count <= self._length else b""
-        if len(found) != count:
+        if at + count > self._length:
             raise Malformed(f"it reads {count} bytes at {at} of an image of {self._length}")
+        try:
+            found = os.pread(self._file.fileno(), count, at)
+        except OSError as error:
+            raise Changed(f"the image cannot be read at byte {at}: {error.strerror}") from error
+        if len(found) != count:
+            raise Changed(f"the image ends before byte {at + count}, and had {self._length}")
         return found
 
 
 class Spool:
-    """What the last UNPACK gave; at most `room` bytes, in `folder`."""
+    """What the last UNPACK gave; at most `room` bytes, in `folder`. Raises NoRoom."""
 
     def __init__(self, folder: str, room: int) -> None:
-        self._file: BinaryIO = TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         self._length = 0
-        if room:
-            os.posix_fallocate(self._file.fileno(), 0, room)
+        with ExitStack() as failed:
+            try:
+                self._file = failed.enter_context(TemporaryFile(dir=folder, buffering=0))
+                if room:
+                    os.posix_fallocate(self._file.fileno(), 0, room)
+            except OSError as error:
+                raise NoRoom(f"{folder} has no room for {room} bytes: {error.strerror}") from error
+            failed.pop_all()
 
     def fill(self, pieces: Iterable[bytes]) -> None:
-        """New content."""
+        """New content. Raises NoRoom."""
         self._length = 0
         for piece in pieces:
-            self._length += os.pwrite(self._file.fileno(), piece, self._length)
+            try:
+                self._length += os.pwrite(self._file.fileno(), piece, self._length)
+            except OSError as error:
+                raise NoRoom(f"the spool cannot be written: {error.strerror}") from error
 
     def read(self, at: int, count: int) -> bytes:
         """See Readable."""

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import zstandard
 
+from otad.delta.faults import Malformed
 from otad.delta.ops import Delta, Op, Pack, Unpack, encode
-from otad.delta.wire import Malformed
 
 WINDOW = 1 << 24
 RECORD = 24  # bytes of a control as bsdiff4.core has it: three numbers of 8 bytes, sign and magnitude

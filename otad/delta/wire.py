@@ -8,11 +8,9 @@ Rules:
 
 from __future__ import annotations
 
+from otad.delta.faults import Malformed
+
 _MORE, _REST, _BITS = 0x80, 0x7F, 63
-
-
-class Malformed(ValueError):
-    """These bytes are no patch of this format, or one that asks for more than it may."""
 
 
 def varint(value: int) -> bytes:
@@ -28,10 +26,6 @@ def varint(value: int) -> bytes:
 def zigzag(value: int) -> bytes:
     """A signed number."""
     return varint(value << 1 if value >= 0 else (-value << 1) - 1)
-
-
-class Unpackable(Exception):
-    """A compressor or decompressor is not here, or does not do what the patch was made with."""
 
 
 class Reader:

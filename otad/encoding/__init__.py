@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -23,21 +23,49 @@ class Decoder(Protocol):
 
     type: str
 
-    def refuses(self, encoding: Encoding) -> str | None:
-        """Why this device cannot decode it (memory, tool, base missing), in words; None when it can."""
+    def refuses(self, encoding: Encoding, base: Base | None) -> str | None:
+        """Why this device cannot decode it (a tool, its base), in words; None when it can. `base`: the encoding's, if at hand."""
 
-    def stream(self, blob: Path) -> Iterator[bytes]:
+    def check(self, source: Source) -> Iterator[int]:
+        """Look, before anything is changed, whether it can be decoded. Yields now and then. Raises Corrupt when it cannot."""
+
+    def stream(self, source: Source) -> Generator[bytes, None, None]:
         """The decoded bytes in order, in pieces of at most 1 MiB. Raises Corrupt when the blob cannot be read or decoded."""
 
 
 @dataclass(frozen=True)
+class Base:
+    """What a payload that came before left on this device, with random access: a slot, or a file.
+
+    payload  SHA-256 of the decoded payload: its identity
+    """
+
+    payload: str
+    path: Path
+
+
+@dataclass(frozen=True)
 class Source:
-    """A payload at hand: the blob in the cache, how to decode it, and what must come out (SHA-256 hex and bytes)."""
+    """A payload in the cache: its blob, how to decode it, and what must come out (SHA-256 hex and bytes).
+
+    base    what it is a difference to
+    memory  bytes that decoding it may take; None: any
+    """
 
     blob: Path
     decoder: Decoder
     sha256: str
     length: int
+    base: Base | None = None
+    memory: int | None = None
+
+    def check(self) -> Iterator[int]:
+        """See Decoder."""
+        return self.decoder.check(self)
+
+    def stream(self) -> Generator[bytes, None, None]:
+        """See Decoder."""
+        return self.decoder.stream(self)
 
 
 @dataclass(frozen=True)
@@ -47,16 +75,29 @@ class Choice:
     usable: tuple[Encoding, ...]
     refused: tuple[tuple[Encoding, str], ...]
 
+    def reasons(self) -> str:
+        """Why not the rest, in words; empty when there is none."""
+        return "; ".join(f"{encoding.type} ({encoding.length} bytes): {why}" for encoding, why in self.refused)
 
-def choose(encodings: Sequence[Encoding], decoders: Mapping[str, Decoder], memory: int | None = None) -> Choice:
+
+@dataclass(frozen=True)
+class Means:
+    """What this device decodes with. `bases`: what is at hand, by payload; `memory`: bytes that it may take, None: any."""
+
+    decoders: Mapping[str, Decoder]
+    bases: Mapping[str, Base] = field(default_factory=dict)
+    memory: int | None = None
+
+
+def choose(encodings: Sequence[Encoding], means: Means, failed: Collection[str] = ()) -> Choice:
     """Sort out `encodings`: the fewest bytes first, of equals the one that needs less memory.
 
-    `memory`: bytes that decoding may take on this device; None: any.
+    `failed`: blobs that could not be decoded here.
     """
     usable: list[Encoding] = []
     refused: list[tuple[Encoding, str]] = []
     for encoding in sorted(encodings, key=lambda e: (e.length, e.memory)):
-        why = _refuses(encoding, decoders.get(encoding.type), memory)
+        why = "it failed here before" if encoding.blob in failed else _refuses(encoding, means)
         if why is None:
             usable.append(encoding)
         else:
@@ -64,12 +105,13 @@ def choose(encodings: Sequence[Encoding], decoders: Mapping[str, Decoder], memor
     return Choice(tuple(usable), tuple(refused))
 
 
-def _refuses(encoding: Encoding, decoder: Decoder | None, memory: int | None) -> str | None:
+def _refuses(encoding: Encoding, means: Means) -> str | None:
+    decoder = means.decoders.get(encoding.type)
     if decoder is None:
-        return f"this otad has no decoder for {encoding.type!r}"
-    if memory is not None and encoding.memory > memory:
-        return f"decoding takes {encoding.memory} bytes of memory, and {memory} may be used"
-    return decoder.refuses(encoding)
+        return f"this otad has no decoder for {encoding.type!r}, or is set not to use it"
+    if means.memory is not None and encoding.memory > means.memory:
+        return f"decoding takes {encoding.memory} bytes of memory, and {means.memory} may be used"
+    return decoder.refuses(encoding, means.bases.get(encoding.base or ""))
 
 
 def decoders() -> Mapping[str, Decoder]:

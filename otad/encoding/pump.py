@@ -97,8 +97,8 @@ class _Pump:
         """Everything but the tail is hashed and written when this returns the decoded length."""
         length = 0
         behind: deque[Future[None]] = deque()
-        with ThreadPoolExecutor(1, "otad-pump") as writer:
-            for piece in self._source.decoder.stream(self._source.blob):
+        with ThreadPoolExecutor(1, "otad-pump") as writer, contextlib.closing(self._source.stream()) as pieces:
+            for piece in pieces:
                 if self._stop.is_set():
                     raise blocking.Stopped
                 length += len(piece)

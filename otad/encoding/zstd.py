@@ -9,13 +9,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
 import zstandard
 
-from otad.encoding import Decoder
+from otad.encoding import Base, Decoder, Source
 from otad.encoding.blob import reading
 from otad.errors import Corrupt, Who
 from otad.formats.encodings import Encoding
@@ -34,12 +33,19 @@ class Zstd:
 
     type = "zstd"
 
-    def refuses(self, encoding: Encoding) -> str | None:
+    def refuses(self, encoding: Encoding, base: Base | None) -> str | None:
         """See Decoder."""
+        del base
         return f"it needs {', '.join(encoding.needs)}, which this otad does not know" if encoding.needs else None
 
-    def stream(self, blob: Path) -> Iterator[bytes]:
+    def check(self, source: Source) -> Iterator[int]:
+        """See Decoder. The blob's hash has been checked, and there is nothing else that could be wrong on this device."""
+        del source
+        return iter(())
+
+    def stream(self, source: Source) -> Generator[bytes, None, None]:
         """See Decoder."""
+        blob = source.blob
         decoder = zstandard.ZstdDecompressor(max_window_size=WINDOW).decompressobj(write_size=_BLOCKS * _BLOCK)
         with reading(blob), blob.open("rb", buffering=_READ) as file:
             try:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -93,7 +94,8 @@ class SwupdateHandler:
         return Installed(payload.sha256, found, planned.length)
 
     def _look(self, payload: Payload, source: Source, target: Slot) -> tuple[swu.Head, Plan]:
-        head = swu.head(source.decoder.stream(source.blob))
+        with closing(source.stream()) as pieces:
+            head = swu.head(pieces)
         device = self._slots.device(target)
         names = {str(device), str(device.resolve())}
         return head, plan(head, self._hardware(), target, names, payload.disk)

@@ -16,11 +16,11 @@ async def run(record: Record, ports: Ports) -> Step:
     if attempt.generation is not None:
         return Step(Outcome.DONE)  # the target slot has it already; VERIFY proves that
     try:
-        moved = await ports.delivery.fetch(attempt, await ports.offers.release(attempt))
+        fetched = await ports.delivery.fetch(attempt, await ports.offers.release(attempt))
     except Rejected as error:
         return Step.failed(error, Outcome.REJECTED)
     except Corrupt as error:
         return Step.failed(error, Outcome.CORRUPT)  # the server's fault, and none of the release
     except OtadError as error:
         return Step.failed(error)
-    return Step(Outcome.DONE, moved=moved)
+    return Step(Outcome.DONE, moved=fetched.moved, evidence=fetched.ways)

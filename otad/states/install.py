@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from otad.bootenv import Slot
-from otad.errors import Cause, OtadError, Rejected, Who
+from otad.errors import Cause, OtadError, Rejected, Undecodable, Who
 from otad.formats.release import Release
 from otad.ports import Ports
 from otad.statemachine import Attempt, Outcome, Record, Step
 
 
 async def run(record: Record, ports: Ports) -> Step:
-    """DONE; LIVE when nothing needs a reboot; HELD or CANCELLED by the fleet or a person; TAMPERED; REJECTED; FAILED."""
+    """DONE; LIVE when nothing needs a reboot; HELD or CANCELLED by the fleet or a person; ANOTHER; TAMPERED; REJECTED; FAILED."""
     attempt = record.the_attempt
     try:
         hold = await ports.offers.still(attempt)
@@ -20,6 +20,8 @@ async def run(record: Record, ports: Ports) -> Step:
             return Step(hold.outcome, hold.cause, retry_after=hold.retry_after)
         release = await ports.offers.release(attempt)
         return await _write(attempt, release, attempt.target or record.home, ports)
+    except Undecodable as error:
+        return Step.another(attempt, error)
     except Rejected as error:
         return Step.failed(error, Outcome.REJECTED)
     except OtadError as error:
@@ -43,7 +45,7 @@ async def _write(attempt: Attempt, release: Release, slot: Slot, ports: Ports) -
     generation = ports.generations.create(attempt, release, installed)
     if attempt.target:
         ports.generations.point(attempt.target, generation.number)  # last: only a whole slot is pointed at
-    attempt, written = replace(attempt, generation=generation.number), sum(one.length for one in installed)
+    attempt, written = replace(attempt, generation=generation.number, failed=()), sum(one.length for one in installed)
     return Step(Outcome.DONE if attempt.target else Outcome.LIVE, attempt=attempt, moved=written)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from otad.bootenv import Slot
-from otad.errors import Cause, Corrupt, OtadError, Rejected, RetryLater, Who
+from otad.errors import Cause, Corrupt, OtadError, Rejected, RetryLater, Undecodable, Who
 from otad.ports import Ports
 from otad.statemachine import Attempt, Kind, Outcome, Record, Step
 
 
 async def run(record: Record, ports: Ports) -> Step:
-    """DONE; STAGED or LIVE when what is wanted is here already; CORRUPT once; REJECTED; FAILED when it may pass later."""
+    """DONE; STAGED or LIVE when what is wanted is here already; CORRUPT once; ANOTHER; REJECTED; FAILED."""
     attempt = record.the_attempt
     try:
         if attempt.target:
@@ -24,6 +24,8 @@ async def run(record: Record, ports: Ports) -> Step:
         if attempt.target and release.system:
             ports.slots.guard(attempt.target, ports.boot.status(), release.system.disk)
         await ports.delivery.prove(attempt, release, attempt.target or record.home)
+    except Undecodable as error:
+        return Step.another(attempt, error)
     except Corrupt as error:
         return Step.failed(error, Outcome.FAILED if attempt.refetched else Outcome.CORRUPT)
     except Rejected as error:

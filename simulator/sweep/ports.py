@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from otad.bootenv import BootStatus, Slot
-from otad.errors import Cause, Corrupt, OtadError, Rejected, RetryLater
+from otad.errors import Cause, Corrupt, OtadError, Rejected, RetryLater, Undecodable
 from otad.formats.release import Payload, PayloadKind, Release
 from otad.payload import Installed
-from otad.ports import Hold
+from otad.ports import Fetched, Hold
 from otad.statemachine import Attempt, Kind, Outcome
 from simulator.sweep import properties
 from simulator.sweep.device import NAMES, Content
@@ -23,6 +23,7 @@ from simulator.sweep.scenario import Nature
 from simulator.sweep.world import Rebooted, World
 
 CAMPAIGN = "c"
+DELTA = "d"  # the blob of an encoding that may fail
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Neighbours:
         return _release(attempt.version, system=attempt.target is not None)
 
     # Delivery
-    async def fetch(self, attempt: Attempt, release: Release) -> int:
+    async def fetch(self, attempt: Attempt, release: Release) -> Fetched:
         """It comes, or the link fails."""
         del attempt, release
         await self.world.moment("the download", stoppable=True, holdable=True)
@@ -87,14 +88,15 @@ class Neighbours:
             ("the server's bytes are wrong", Corrupt("blob", "rotten")),
             ("no encoding can be used here", Rejected("no-encoding", "none")),
         )
-        return 0
+        return Fetched(0)
 
     async def prove(self, attempt: Attempt, release: Release, slot: Slot) -> None:
         """It is what was signed, or the cache is corrupt."""
-        del attempt, release, slot
+        del release, slot
         await self.world.moment("the proof", stoppable=True)
         self.world.fail(
             ("the cache is corrupt", Corrupt("cache", "rotten")),
+            *_undecodable(attempt),
             ("the release is not for this device", Rejected("hardware", "another")),
         )
 
@@ -111,6 +113,7 @@ class Neighbours:
         await world.moment("the install", stoppable=True)
         world.fail(
             ("swupdate fails", RetryLater("swupdate", "it exited 1")),
+            *_undecodable(attempt),
             ("swupdate refuses the bundle", Rejected("swupdate", "it exited 1")),
         )
         properties.on_write(world.device, world.running, slot)
@@ -187,6 +190,13 @@ class Witness:
         del attempt, cause, this_boot
         await self.world.moment("collecting logs")
         return {}
+
+
+def _undecodable(attempt: Attempt) -> tuple[tuple[str, OtadError], ...]:
+    """The delta fails, and the whole payload is there: once in an attempt."""
+    if DELTA in attempt.failed:
+        return ()
+    return (("the delta cannot be applied", Undecodable(Cause("base-changed", "", ""), DELTA)),)
 
 
 @cache

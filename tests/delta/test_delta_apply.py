@@ -6,14 +6,14 @@ from random import Random
 import pytest
 
 from otad.delta import apply as applying
-from otad.delta.apply import Changed, apply, check
+from otad.delta.apply import apply, check
 from otad.delta.codecs import compressor, with_proof
+from otad.delta.faults import Changed, Malformed, Unpackable
 from otad.delta.format import Limits
 from otad.delta.ops import Copy, Delta, Extent, Pack, Raw, Unpack, Zero
 from otad.delta.patch import Patch
 from otad.delta.places import Image
 from otad.delta.streams import Segment
-from otad.delta.wire import Malformed, Unpackable
 from tests.delta.making import BLOCK, LIMITS, Maker, blob, patch
 
 XZ = "xz --check=crc32 --lzma2=preset=6,dict=1024KiB"

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from otad.delta import format as whole
 from otad.delta import streams
+from otad.delta.faults import Malformed
 from otad.delta.format import Contents, Limits, New, Old, header_length, pack_head, unpack_header, unpack_index
 from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero, decode, encode
 from otad.delta.streams import Segment, fold, inflated, pack, sums, unfold
-from otad.delta.wire import Malformed, Reader, varint, zigzag
+from otad.delta.wire import Reader, varint, zigzag
 
 HASH = "ab" * 32
 sizes = st.integers(1, 1 << 40)

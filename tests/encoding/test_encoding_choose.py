@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from otad.encoding import choose, decoders
+from otad.encoding import Means, choose, decoders
 from otad.formats.encodings import Encoding
 
 
@@ -8,6 +8,7 @@ def encoding(kind: str, length: int, memory: int = 0, needs: tuple[str, ...] = (
     return Encoding(type=kind, blob="0" * 64, length=length, memory=memory, needs=needs)
 
 
+HERE = Means(decoders())
 PLAIN = encoding("plain", 1000)
 ZSTD = encoding("zstd", 400, 2**23)
 SMALLER = encoding("zstd", 350, 2**25)
@@ -21,17 +22,17 @@ def test_the_decoders_are_found_by_listing_the_folder() -> None:
 
 
 def test_the_fewest_bytes_come_first() -> None:
-    assert choose([PLAIN, ZSTD, SMALLER], decoders()).usable == (SMALLER, ZSTD, PLAIN)
+    assert choose([PLAIN, ZSTD, SMALLER], HERE).usable == (SMALLER, ZSTD, PLAIN)
 
 
 def test_of_equals_the_one_that_needs_less_memory() -> None:
     large = encoding("zstd", 400, 2**24)
-    assert choose([large, ZSTD], decoders()).usable == (ZSTD, large)
+    assert choose([large, ZSTD], HERE).usable == (ZSTD, large)
 
 
 def test_why_not_the_others() -> None:
     strange = encoding("plain", 10, needs=("a-tool",))
-    chosen = choose([PLAIN, ZSTD, SMALLER, UNKNOWN, strange], decoders(), memory=2**24)
+    chosen = choose([PLAIN, ZSTD, SMALLER, UNKNOWN, strange], Means(decoders(), memory=2**24))
     assert chosen.usable == (ZSTD, PLAIN)
     reasons = dict(chosen.refused)
     assert "brotli" in reasons[UNKNOWN]
@@ -40,5 +41,5 @@ def test_why_not_the_others() -> None:
 
 
 def test_nothing_fits() -> None:
-    assert choose([], decoders()).usable == ()
-    assert choose([UNKNOWN], decoders()).usable == ()
+    assert choose([], HERE).usable == ()
+    assert choose([UNKNOWN], HERE).usable == ()

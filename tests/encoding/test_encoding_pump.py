@@ -105,7 +105,7 @@ def test_a_blob_on_a_bad_medium_is_corrupt_and_the_error_is_named(tmp_path: Path
     (tmp_path / "blob").symlink_to("/proc/self/mem")  # opens, and gives EIO: nothing is mapped at address 0
     given = source(tmp_path / "blob", kind)
     with pytest.raises(Corrupt) as caught:
-        list(given.decoder.stream(given.blob))
+        list(given.stream())
     assert (caught.value.cause.code, caught.value.cause.evidence["errno"]) == ("blob-unreadable", "EIO")
 
 

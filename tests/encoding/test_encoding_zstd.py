@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from otad.encoding.zstd import DECODER, WINDOW
 from otad.errors import Corrupt
 from otad.formats.encodings import Encoding
-from tests.encoding.conftest import IMAGE, compress, put
+from tests.encoding.conftest import IMAGE, compress, put, source
 
 
 def decode(blob: Path) -> bytes:
-    return b"".join(DECODER.stream(blob))
+    return b"".join(source(blob, "zstd").stream())
 
 
 def why(folder: Path, data: bytes) -> str:
@@ -32,7 +32,7 @@ def why(folder: Path, data: bytes) -> str:
 
 @pytest.mark.parametrize("checksum", [True, False])
 def test_it_decodes(tmp_path: Path, checksum: bool) -> None:
-    pieces = list(DECODER.stream(put(tmp_path, compress(IMAGE, checksum=checksum))))
+    pieces = list(source(put(tmp_path, compress(IMAGE, checksum=checksum)), "zstd").stream())
     assert b"".join(pieces) == IMAGE
     assert max(map(len, pieces)) <= 2**20
 
@@ -61,7 +61,7 @@ def test_a_few_bytes_that_stand_for_gigabytes_take_no_more_memory(tmp_path: Path
     assert blob.stat().st_size < 20_000
     tracemalloc.start()
     try:
-        assert sum(map(len, DECODER.stream(blob))) == 200_000_000
+        assert sum(map(len, source(blob, "zstd").stream())) == 200_000_000
         assert tracemalloc.get_traced_memory()[1] < 4_000_000
     finally:
         tracemalloc.stop()
@@ -109,5 +109,5 @@ def test_a_flipped_bit_never_passes(tmp_path: Path, compressed: bytes, at: int, 
 
 def test_what_it_refuses() -> None:
     encoding = Encoding(type="zstd", blob="0" * 64, length=1)
-    assert DECODER.refuses(encoding) is None
-    assert "dictionary" in str(DECODER.refuses(encoding.model_copy(update={"needs": ("dictionary",)})))
+    assert DECODER.refuses(encoding, None) is None
+    assert "dictionary" in str(DECODER.refuses(encoding.model_copy(update={"needs": ("dictionary",)}), None))

@@ -23,6 +23,8 @@ from pydantic import ValidationError
 
 from otad import config_files, mounts
 from otad.bootenv import Slot, uboot
+from otad.delta.faults import Fault
+from otad.encoding import Source
 from otad.encoding.zstd import DECODER
 from otad.errors import OtadError
 from otad.fetch.faults import LONGEST, retry_after
@@ -41,6 +43,7 @@ from otad.payload import messages
 from otad.payload.progress import NATIVE, Message
 from otad.payload.progress import Reader as Progress
 from simulator.envfile import RECIPES
+from tests.fuzz import delta
 
 SHA = "ab" * 32
 PIECES = 64  # of a decoded stream that are looked at
@@ -138,7 +141,7 @@ def _zstd(data: bytes) -> None:
     with tempfile.NamedTemporaryFile() as blob:
         blob.write(data)
         blob.flush()
-        for piece in islice(DECODER.stream(Path(blob.name)), PIECES):
+        for piece in islice(Source(Path(blob.name), DECODER, SHA, 1).stream(), PIECES):
             assert len(piece) <= PIECE
 
 
@@ -234,6 +237,7 @@ TARGETS: dict[str, Target] = {
         (_DESCRIPTION.encode(),),
     ),
     "zstd": Target(_expects(_zstd, OtadError), _frames()),
+    "delta": Target(_expects(delta.applied, Fault), delta.patches()),
     "ledger": Target(_expects(Ledger.decode), (Ledger(500, SHA, '"e"').encode(),)),
     "content-range": Target(_range, (b"bytes 500-999/1000", b"bytes */1000", b"500")),
     "retry-after": Target(_retry, (b"120", b"Thu, 01 Jan 2026 00:02:00 GMT")),

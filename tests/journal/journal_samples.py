@@ -11,7 +11,9 @@ from otad.statemachine import Attempt, Kind, Record, State
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=timezone.utc)
 CAUSE = Cause("check-failed", "check web failed: exit status 1", "Read its output", Who.INTEGRATOR, {"output": "no route"})
-ATTEMPT = Attempt("01JD9", Kind.BACK, "spring", "ab" * 32, "1.1.0", Slot.B, 7, refetched=True, reachable=True, asked=True)
+ATTEMPT = Attempt(
+    "01JD9", Kind.BACK, "spring", "ab" * 32, "1.1.0", Slot.B, 7, refetched=True, reachable=True, asked=True, failed=("cd" * 32,)
+)
 RECORD = Record(State.ROLLBACK, Slot.B, "boot-1", 2, ATTEMPT, Slot.B, CAUSE)
 
 

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,6 +19,7 @@ import pytest
 
 from otad.bootenv import Slot
 from otad.config import Swupdate
+from otad.encoding import Base, Source
 from otad.errors import BootEnvironmentError, Cause, Corrupt, OtadError, Rejected, RetryLater
 from otad.formats.encodings import Encoding
 from otad.payload import messages, process
@@ -302,11 +303,14 @@ class Halting:
     def __init__(self) -> None:
         self.go = threading.Event()
 
-    def refuses(self, encoding: Encoding) -> str | None:
+    def refuses(self, encoding: Encoding, base: Base | None) -> str | None:
         return None
 
-    def stream(self, blob: Path) -> Iterator[bytes]:
-        data = blob.read_bytes()
+    def check(self, source: Source) -> Iterator[int]:
+        return iter(())
+
+    def stream(self, source: Source) -> Generator[bytes, None, None]:
+        data = source.blob.read_bytes()
         for at in range(0, len(data), PIECE):
             if at == len(data) // 2 // PIECE * PIECE:
                 self.go.wait()

@@ -19,7 +19,7 @@ from typing import Protocol
 import zstandard
 
 from otad.delta import codecs
-from otad.delta.wire import Unpackable
+from otad.delta.faults import Unpackable
 from otad.formats.swu import cpio
 from otad.publisher.delta.stretch import Stretch
 

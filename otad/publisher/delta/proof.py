@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from otad.delta.apply import Changed, apply, check
+from otad.delta.apply import apply, check
+from otad.delta.faults import Fault, Malformed
 from otad.delta.format import Header
 from otad.delta.patch import Patch
-from otad.delta.wire import Malformed, Unpackable
 from otad.errors import Corrupt
 from otad.publisher.delta.make import Payload
 from otad.publisher.delta.stretch import Reading
@@ -41,7 +41,7 @@ def proved(old: Payload, new: Payload, delta: Path, scratch: Path, progress: Pro
             for done in check(patch, image):
                 progress("checking what it reads", done, old.image.length)
             made = _sha256(apply(patch, image, str(scratch)), new.whole.length, progress)
-    except (Malformed, Changed, Unpackable) as error:
+    except Fault as error:
         raise _wrong(delta, str(error)) from error
     if made != new.sha256:
         raise _wrong(delta, f"it makes bytes with the SHA-256 {made}")

@@ -1,0 +1,139 @@
+"""Updates by delta on the fast board, and every way in which a delta may fail: another encoding, or the old system."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otad.bootenv import Slot
+from simulator.depot import Depot
+from simulator.fastboard import FastBoard
+from tests.support.board import GOOD_UPDATE, PATIENCE, REAL_PARTS, A, B, chain, check_again, journal, runs
+from tests.support.deltas import SAME, Grown, offer
+
+pytestmark = REAL_PARTS
+
+
+@pytest.fixture(scope="module")
+def depot(tmp_path_factory: pytest.TempPathFactory) -> Depot:
+    """1.1.0 is offered; 1.2.0 is there, with a delta from it."""
+    depot = Depot.create(tmp_path_factory.mktemp("delta") / "depot")
+    offer(depot, "1.1.0")
+    made = offer(depot, "1.2.0", "1.1.0")
+    assert made
+    assert made.length < made.full // 10
+    return depot
+
+
+@asynccontextmanager
+async def updated(depot: Depot, folder: Path) -> AsyncIterator[FastBoard]:
+    """A board that runs 1.1.0 in slot B as it came, and is offered 1.2.0."""
+    depot.roll_out("1.1.0")
+    async with depot.served() as repository, FastBoard.create(folder / "b", depot.image(Grown("1.0.0")), repository) as board:
+        await board.power_on()
+        assert await board.settled(PATIENCE) is B
+        depot.roll_out("1.2.0")
+        yield board
+
+
+def downloads(board: FastBoard) -> list[str]:
+    """How the system came, each time."""
+    return [e["evidence"]["system"] for e in journal(board)[1] if (e["state"], e["outcome"]) == ("download", "done")]
+
+
+def another(board: FastBoard) -> dict[str, Any]:
+    """The one event of an encoding that failed."""
+    (event,) = [e for e in journal(board)[1] if e["outcome"] == "another"]
+    return dict(event)
+
+
+def tool(board: FastBoard, name: str, script: str) -> None:
+    """A program of this board's own, in front of the real one ($real)."""
+    file = board.folder / "bin" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"#!/bin/sh\nreal={shutil.which(name)}\n{script}\n")
+    file.chmod(0o755)
+
+
+async def finished(board: FastBoard) -> None:
+    """The update to 1.2.0 is committed."""
+    await check_again(board)
+    assert board.slot is A
+    assert runs(board) == "1.2.0"
+
+
+async def test_an_update_by_delta(depot: Depot, tmp_path: Path) -> None:
+    async with updated(depot, tmp_path) as board:
+        await finished(board)
+        assert chain(board)[-len(GOOD_UPDATE) :] == GOOD_UPDATE
+        first, second = downloads(board)
+        assert first.startswith("zstd, ")
+        assert second.startswith("delta, ")
+        came = [e["bytes"]["download"] for e in journal(board)[1] if e["state"] == "download"]
+        assert came[1] < came[0] // 10
+
+
+async def test_a_root_that_was_written_to_gets_the_whole_payload(depot: Depot, tmp_path: Path) -> None:
+    async with updated(depot, tmp_path) as board:
+        spoil(board, B)
+        await finished(board)
+        assert [way.partition(",")[0] for way in downloads(board)] == ["zstd", "delta", "zstd"]
+        assert "it failed here before" in downloads(board)[-1]
+        event = another(board)
+        assert (event["state"], event["cause"]["code"]) == ("verify", "base-changed")
+
+
+async def test_a_root_that_changes_under_way_gets_the_whole_payload(depot: Depot, tmp_path: Path) -> None:
+    async with updated(depot, tmp_path) as board:
+        at = board.slots[B].read_bytes().index(SAME[:4096])
+        spoils = f"printf x | dd of={board.slots[B]} bs=1 seek={at} conv=notrunc 2>/dev/null"
+        tool(board, "fw_setenv", f'[ -z "$(ls {board.folder}/data/updates)" ] || {spoils}\nexec "$real" "$@"')
+        await finished(board)
+        event = another(board)
+        assert (event["state"], event["cause"]["code"]) == ("install", "base-changed")
+        assert chain(board)[-5:] == GOOD_UPDATE[2:]
+
+
+@pytest.mark.parametrize("script", ['exec "$real" -n -1', "exit 1"], ids=["another", "broken"])
+async def test_a_compressor_that_cannot_prove_itself_costs_no_download(depot: Depot, tmp_path: Path, script: str) -> None:
+    async with updated(depot, tmp_path) as board:
+        tool(board, "gzip", script)
+        await finished(board)
+        assert downloads(board)[-1].startswith("zstd, ")
+        assert "gzip" in downloads(board)[-1]
+        assert chain(board)[-len(GOOD_UPDATE) :] == GOOD_UPDATE
+
+
+async def test_a_compressor_that_breaks_under_way_gets_the_whole_payload(depot: Depot, tmp_path: Path) -> None:
+    async with updated(depot, tmp_path) as board:
+        once = f'[ -z "$(ls {board.folder}/data/updates)" ] || mkdir {board.folder}/once || exit 1'
+        tool(board, "gzip", f'{once}\nexec "$real" "$@"')  # works until the patch is here, and once more
+        await finished(board)
+        assert another(board)["cause"]["code"] == "compressor-differs"
+
+
+@pytest.mark.parametrize("state", ["download", "verify", "install"])
+async def test_a_cut_in_an_update_by_delta(depot: Depot, tmp_path: Path, state: str) -> None:
+    async with updated(depot, tmp_path) as board:
+        board.pass_hours()
+        await board.wake()
+        while not any((e["state"], e["version"]) == (state, "1.2.0") for e in journal(board)[1] if "version" in e):
+            await asyncio.sleep(0.02)
+            board.look()
+        await board.cut()
+        await board.power_on()
+        await board.settled(PATIENCE)
+        assert runs(board) == "1.2.0"
+
+
+def spoil(board: FastBoard, slot: Slot) -> None:
+    """As a mount for writing would: a few bytes of the image are others."""
+    with board.slots[slot].open("r+b") as file:
+        file.seek(board.slots[slot].read_bytes().index(SAME[:4096]))
+        file.write(b"written")
