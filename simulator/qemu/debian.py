@@ -7,7 +7,9 @@ Rules:
 
 from __future__ import annotations
 
+import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from simulator.qemu.tools import NotReady, need, run
@@ -39,6 +41,27 @@ def source(package: str, folder: Path, log: Path) -> Path:
     (description,) = folder.glob("*.dsc")
     run(["dpkg-source", "-x", description.name, "tree"], folder, log)
     return folder / "tree"
+
+
+def packages(names: Iterable[str], suite: str, architecture: str, folder: Path, log: Path, *, updates: bool = True) -> Path:
+    """Fetch `names` and what they depend on, with all `updates` or as last released; the folder of the .deb files."""
+    listed = [f"deb {origin}" for origin in _of(suite, origins()) if updates or f" {suite} " in origin]
+    apt = _apt(folder / "apt", listed)
+    (folder / "apt" / "status").touch()  # nothing is installed
+    foreign = {
+        "Dir::State::status": f"{folder}/apt/status",
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
+    }
+    apt += [word for name, value in foreign.items() for word in ("-o", f"{name}={value}")]
+    run([*apt, "update"], folder, log)
+    run([*apt, "install", "--yes", "--download-only", "--no-install-recommends", *names], folder, log)
+    return folder / "apt" / "cache" / "archives"
+
+
+def _of(suite: str, here: list[str]) -> list[str]:
+    """The origins of `suite` where this machine has those of its own: http://... bookworm-security main, for bookworm."""
+    return [re.sub(r" [a-z]+", f" {suite}", origin, count=1) for origin in here]
 
 
 def _apt(state: Path, sources: list[str]) -> list[str]:

@@ -1,0 +1,39 @@
+"""Ways to bring a device from one image to another: one file each, found by listing this folder.
+
+A contender is two scripts for bash, run in a folder of their own:
+  make    has the images `$old` and `$new`; leaves what has to be sent in `patch`, a file or a folder
+  apply   has `$old` and `patch` only; writes the new image to its stdout
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way.
+
+    name        in figures and in the cache
+    title       in the table
+    tools       {program: Debian package}
+    memory      bytes that it is known to need for each byte of the old image
+    checks_old  apply finds out by itself whether `$old` is the image that the patch was made from
+    """
+
+    name: str
+    title: str
+    make: str
+    apply: str
+    tools: Mapping[str, str] = field(default_factory=dict)
+    memory: float = 0
+    checks_old: bool = False
+
+
+def contenders() -> Iterator[Contender]:
+    """All, in order of their files and of CONTENDERS in each."""
+    for found in pkgutil.iter_modules(__path__):
+        yield from importlib.import_module(f"{__name__}.{found.name}").CONTENDERS

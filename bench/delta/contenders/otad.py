@@ -1,0 +1,40 @@
+"""Ours: what `otarepo delta` makes and a device applies, by the same functions."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bench.delta.contenders import Contender
+
+_RUN = f"{sys.executable} -m {__name__}"
+
+CONTENDERS = (Contender("otad", "otad", f'{_RUN} make "$old" patch "$new"', f'{_RUN} apply "$old" patch', checks_old=True),)
+
+
+def make(old: Path, patch: Path, new: Path) -> None:
+    """The patch."""
+    from otad.publisher.delta.make import Payload, make  # noqa: PLC0415  # the process that applies does not load the generator
+
+    scratch = patch.with_suffix(".scratch")
+    scratch.mkdir()
+    with patch.open("wb") as out:
+        make(Payload.of(old), Payload.of(new), out, scratch)
+
+
+def apply(old: Path, patch: Path) -> None:
+    """Check the old image, then the new one to stdout."""
+    from otad.delta.apply import apply, check  # noqa: PLC0415
+    from otad.delta.patch import Patch  # noqa: PLC0415
+    from otad.delta.places import Image  # noqa: PLC0415
+
+    with patch.open("rb") as file, old.open("rb") as opened:
+        patched, image = Patch.opened(file), Image(opened)
+        for _ in check(patched, image):
+            pass
+        for piece in apply(patched, image, str(patch.parent)):
+            sys.stdout.buffer.write(piece)
+
+
+if __name__ == "__main__":
+    {"make": make, "apply": apply}[sys.argv[1]](*map(Path, sys.argv[2:]))
