@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from otad.publisher import drafts
-from otad.publisher.cli.terminal import awaited, bars, now, opened, said, warned
+from otad.publisher.cli.explain import Explanation
+from otad.publisher.cli.terminal import awaited, bars, now, opened, warned
 from otad.publisher.delta import release
 from otad.publisher.delta.ledger import Ledger
 from otad.publisher.delta.make import Payload, make
@@ -23,36 +24,46 @@ def delta(
     files: Annotated[
         bool, typer.Option("--files", help="Of files, without a workspace: OLD NEW OUT, bundles or raw images.")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show where the bytes go: by operation, by file and folder.")
+    ] = False,
+    machine: Annotated[bool, typer.Option("--json", help="The same as JSON, and nothing else.")] = False,
+    plot: Annotated[Path | None, typer.Option(metavar="OUT.svg", help="The same as a picture; of one OLD.")] = None,
 ) -> None:
     """Add a way from each release OLD to the release NEW that carries only the difference. May follow after `publish`."""
+    explanation = Explanation(explain, machine, plot)
     if files:
         if len(given) != FILES:
             raise typer.BadParameter("--files takes OLD NEW OUT")
-        _of_files(*map(Path, given))
+        _of_files(Path(given[0]), Path(given[1]), Path(given[2]), explanation)
     elif len(given) < FILES:
         raise typer.BadParameter("give DIR, at least one release OLD, and the release NEW")
+    elif plot and len(given) > FILES:
+        raise typer.BadParameter("--plot shows one delta: give one release OLD")
     else:
-        _of_releases(Path(given[0]), given[1:-1], given[-1])
+        _of_releases(Path(given[0]), given[1:-1], given[-1], explanation)
 
 
-def _of_releases(folder: Path, bases: list[str], version: str) -> None:
+def _of_releases(folder: Path, bases: list[str], version: str, explanation: Explanation) -> None:
     workspace = opened(folder)
     for base in bases:
         with bars() as progress:
             outcome = release.add(workspace, base, version, now=now(), progress=progress)
         if outcome is None:
-            said(f"{base} to {version}: is there already.")
+            explanation.said(f"{base} to {version}: is there already.")
             continue
         _noted(outcome.ledger)
         sizes = f"{outcome.length:,} bytes, {outcome.length / outcome.full:.1%} of the full {outcome.full:,}"
         if outcome.listed:
-            said(f"{base} to {version}: {sizes}. Publish to make it so.")
+            explanation.said(f"{base} to {version}: {sizes}. Publish to make it so.")
         else:
-            said(f"{base} to {version}: not published: it would be {sizes}, and must save a tenth. Devices take the full one.")
+            refused = f"not published: it would be {sizes}, and must save a tenth. Devices take the full one."
+            explanation.said(f"{base} to {version}: {refused}")
+        explanation.show(f"{base} to {version}", outcome.ledger, outcome.length)
     awaited(workspace)
 
 
-def _of_files(old: Path, new: Path, out: Path) -> None:
+def _of_files(old: Path, new: Path, out: Path, explanation: Explanation) -> None:
     with bars() as progress, tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".delta-") as scratch:
         before, after = (Payload.of(file, progress) for file in (old, new))
         with drafts.draft(out.absolute().parent) as made:
@@ -62,7 +73,8 @@ def _of_files(old: Path, new: Path, out: Path) -> None:
             length = made.file.tell()
             made.keep(out.absolute())
     _noted(ledger)
-    said(f"{out}: {length:,} bytes make {new}, of {after.whole.length:,}, from {old}")
+    explanation.said(f"{out}: {length:,} bytes make {new}, of {after.whole.length:,}, from {old}")
+    explanation.show(f"{old.name} to {new.name}", ledger, length)
 
 
 def _noted(ledger: Ledger) -> None:
