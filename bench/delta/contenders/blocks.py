@@ -66,4 +66,8 @@ def _hashed(image: Path) -> Iterator[tuple[bytes, bytes]]:
 
 
 if __name__ == "__main__":
-    {"make": make, "apply": apply}[sys.argv[1]](*map(Path, sys.argv[2:]))
+    verb, *given = sys.argv[1:]
+    if verb == "make":
+        make(Path(given[0]), Path(given[1]), Path(given[2]))
+    else:
+        apply(Path(given[0]), Path(given[1]))

@@ -29,7 +29,7 @@ def apply(old: Path, patch: Path) -> None:
     from otad.delta.places import Image  # noqa: PLC0415
 
     with patch.open("rb") as file, old.open("rb") as opened:
-        patched, image = Patch.opened(file), Image(opened)
+        patched, image = Patch.opened(file), Image(opened, old.stat().st_size)
         for _ in check(patched, image):
             pass
         for piece in apply(patched, image, str(patch.parent)):
@@ -37,4 +37,8 @@ def apply(old: Path, patch: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"make": make, "apply": apply}[sys.argv[1]](*map(Path, sys.argv[2:]))
+    verb, *given = sys.argv[1:]
+    if verb == "make":
+        make(Path(given[0]), Path(given[1]), Path(given[2]))
+    else:
+        apply(Path(given[0]), Path(given[1]))
