@@ -1,5 +1,5 @@
 # Every target works from a bare checkout: it first brings what is missing (tools/bootstrap says what). `make` lists them.
-.PHONY: help setup demo board test test-board torture lint bench fuzz sweep mutants graph settings failures schemas pictures lock hooks install install-python install-system clean
+.PHONY: help setup demo board test test-board test-qemu torture lint bench fuzz sweep mutants graph settings failures schemas pictures lock hooks install install-python install-system clean
 
 PY := .venv/bin/python
 
@@ -25,6 +25,10 @@ test: setup  ## all tests that need no QEMU, with every Python here (PYTHONS= to
 test-board: setup  ## tests on the real U-Boot and on the board in QEMU (ARGS= for pytest)
 	@tools/packages tools/packages-qemu.txt
 	@$(PY) -m pytest -q -m board tests/board $(ARGS)
+
+test-qemu: setup  ## longer stories on the board in QEMU (ARGS= for pytest)
+	@tools/packages tools/packages-qemu.txt
+	@$(PY) -m pytest -q -m qemu tests/board $(ARGS)
 
 torture: setup  ## updates cut off at random: N boards (20), SEED= of the first (ARGS=--prove: is a missing fsync found?)
 	@mkdir -p build

@@ -94,7 +94,9 @@ def stored(env: Env, boot: Boot) -> Env:
 
 
 def retry(env: Env) -> Env:
-    """What recovery stores after half an hour that nobody used, before it reboots: the slots get another chance."""
+    """What recovery stores after half an hour that nobody used, before it reboots: the slots get another chance, in turns."""
+    if env.otad_fallback and env.otad_fallback == env.otad_rollback:
+        env = env._replace(otad_rollback=env.boot_partition, boot_partition=env.otad_fallback, otad_fallback=env.boot_partition)
     return env._replace(bootcount="0", otad_boots="0")
 
 
@@ -126,12 +128,14 @@ def _bootcmd(env: Env, loads: Loads, stores: tuple[Env, ...], *, recovery: bool)
 
 
 def _altbootcmd(env: Env, loads: Loads, stores: tuple[Env, ...], *, recovery: bool) -> Boot:
-    """The fallback, once; then recovery; then, counts cleared, the slots again a minute later."""
-    if env.otad_fallback in ("A", "B"):
+    """The fallback, once; then recovery; then the slots again, a minute later."""
+    if env.upgrade_available == "1" and not env.otad_fallback:
+        env = env._replace(upgrade_available="0", otad_fallback="A" if env.boot_partition == "B" else "B")
+    if env.otad_fallback in ("A", "B") and env.otad_fallback != env.otad_rollback:
         env = env._replace(
             otad_rollback=env.boot_partition,
             boot_partition=env.otad_fallback,
-            otad_fallback="",
+            otad_fallback="" if env.upgrade_available == "1" else env.boot_partition,
             upgrade_available="0",
             bootcount="0",
             otad_boots="0",

@@ -120,7 +120,7 @@ class TestChains:
 
     def test_a_stable_slot_that_rots_falls_back_by_itself(self) -> None:
         boot, env = settle(STABLE_B, only(Slot.A))
-        assert (boot.end, env.otad_rollback, env.otad_fallback) == (Slot.A, "B", "")
+        assert (boot.end, env.otad_rollback, env.otad_fallback) == (Slot.A, "B", "B")
 
     def test_recovery_is_sticky_until_somebody_clears_the_count(self) -> None:
         boot, env = settle(DEFAULT, nothing_loads, recovery=True)
@@ -131,6 +131,26 @@ class TestChains:
     def test_without_recovery_the_slots_are_tried_again(self) -> None:
         _, env = settle(DEFAULT, nothing_loads)
         assert settle(env, only(Slot.B))[0].end is Slot.B
+
+    def test_two_slots_that_were_good_take_turns_after_recovery(self) -> None:
+        """A new device, its B empty, is switched off 9 times before otad is up: recovery comes, and then A again."""
+        env = DEFAULT
+        for _ in range(9):
+            env = stored(env, power_on(env, everything_loads))
+        boot, env = settle(env, only(Slot.A), recovery=True)
+        assert (boot.end, env.boot_partition) == (Stop.RECOVERY, "B")
+        boot, env = settle(retry(env), only(Slot.A), recovery=True)
+        assert (boot.end, env.otad_rollback) == (Slot.A, "B")
+
+    def test_a_slot_that_failed_on_trial_does_not_come_back(self) -> None:
+        boot, env = settle(TRIAL_B, nothing_loads, recovery=True)
+        assert boot.end is Stop.RECOVERY
+        assert power_on(retry(env), everything_loads).end is Slot.A
+
+    def test_a_trial_that_names_no_fallback_goes_back_to_the_other_slot(self) -> None:
+        for target in Slot:
+            armed = DEFAULT._replace(boot_partition=target.value, upgrade_available="1", otad_fallback="")
+            assert take(4, boots(armed, everything_loads)) == [target] * 3 + [target.other]
 
     def test_after_a_rollback_there_is_nothing_to_fall_back_to(self) -> None:
         env = DEFAULT._replace(**rollback(Slot.A, Slot.B))
@@ -237,7 +257,7 @@ class TestParity:
 
     def test_the_text_does_what_the_model_says(self) -> None:
         data = product(
-            "AB", ["0", "1", "2", ""], ["", "3"], ["3"], ["", "0", "7", "8", "f"], ["8", ""], ["", "A", "B", "C"], [""]
+            "AB", ["0", "1", "2", ""], ["", "3"], ["3"], ["", "0", "7", "8", "f"], ["8", ""], ["", "A", "B", "C"], ["", "A"]
         )
         starts = [(Env(*values), loads, recovery) for values in data for loads in ("23", "2", "") for recovery in (True, False)]
         for start, ran in zip(starts, self.runs(starts), strict=True):

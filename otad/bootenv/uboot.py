@@ -20,7 +20,7 @@ from pathlib import Path
 from otad.bootenv import BootStatus, Slot
 from otad.errors import BootEnvironmentError, Who
 
-ENV_VERSION = 1
+ENV_VERSION = 2
 """Oldest `otad_env_version` of the scripts that this otad can trust (docs/adr/0002)."""
 
 TIMEOUT = 10.0

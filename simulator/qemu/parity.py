@@ -1,8 +1,8 @@
 """One start, twice: U-Boot's model, and the real U-Boot with the scripts of `recipes/`. What boots, and what was saved.
 
 Rules:
- 1. The scripts are those of the recipes, except that each `saveenv` first says what it saves, that nothing sleeps, and that the
-    board's own two say what they are asked to load in place of loading it.
+ 1. The scripts are those of the recipes, except that each `saveenv` first says what it saves, that nothing sleeps, and that what
+    is loaded says what it is and switches the power off.
  2. Everything else is U-Boot's own: its environment in two copies on a card, its boot counter, its choice of altbootcmd.
  3. A store is seen twice, on the console and on the card, and both must say the same. The boot counter's own says nothing on the
     console; of three stores it is the one that the card holds no more.
@@ -25,10 +25,9 @@ from simulator.qemu.uboot import RECIPES
 
 SIZE = 0x4000
 COPIES = (0x400000, 0x440000)
-CARD = 8 << 20  # bytes; the environment's copies and a little more
 HEADER = 5  # bytes of a copy before its variables: CRC-32, and the serial number that tells which copy is newer
 PARTITIONS = {Slot.A: "2", Slot.B: "3"}
-TIMEOUT = 60.0
+TIMEOUT = 300.0
 """Seconds that one start may take. U-Boot at its prompt waits for ever: on a device that is a brick."""
 
 
@@ -49,19 +48,13 @@ class Start:
         """What the model makes of it."""
         return power_on(Env.of(self.data), self.loads.__contains__, recovery=self.recovery)
 
-    def variables(self) -> dict[str, str]:
-        """The whole environment for the real U-Boot."""
+    def variables(self, board: Mapping[str, str]) -> dict[str, str]:
+        """The whole environment for the real U-Boot, with what is the `board`'s own."""
         lines = (RECIPES / "otad-scripts.env").read_text().splitlines()
         scripts = parse("\n".join(line for line in lines if not line.startswith("#")))
         says = f'echo "stores {",".join(f"${name}" for name in Env._fields)},"; saveenv'
         told = {name: re.sub(r"sleep \d+; ", "", text.replace("saveenv", says)) for name, text in scripts.items()}
-        loads = "; ".join(f"if test $pn = {PARTITIONS[slot]}; then echo boots {slot.value}; poweroff; fi" for slot in self.loads)
-        return {
-            **self.data,
-            **told,
-            "otad_load": f"echo loads $pn; {loads}".removesuffix("; "),
-            "otad_recovery": "echo boots recovery; poweroff" if self.recovery else "echo no recovery",
-        }
+        return {**self.data, **told, **board}
 
 
 @dataclass(frozen=True)
@@ -79,13 +72,12 @@ class Seen:
         return "" if same else f"U-Boot: {self}\n model: {boot}"
 
 
-def insert(card: Path, start: Start) -> None:
-    """Make `card` a new card with the environment of `start`: one good copy, and one that never was."""
-    text = "".join(f"{name}={value}\n" for name, value in start.variables().items())
+def insert(card: Path, variables: Mapping[str, str]) -> None:
+    """Give `card` an environment: one good copy, and one that never was."""
+    text = "".join(f"{name}={value}\n" for name, value in variables.items())
     command = ["mkenvimage", "-r", "-s", f"{SIZE:#x}", "-o", "-", "-"]
     image = subprocess.run(command, input=text.encode(), capture_output=True, check=True).stdout
-    with card.open("wb") as file:
-        file.truncate(CARD)
+    with card.open("r+b") as file:
         file.seek(COPIES[0])
         file.write(image)
 

@@ -11,6 +11,7 @@ from simulator.qemu.cache import Cache
 from simulator.qemu.tools import need, run
 from simulator.qemu.uboot import SANDBOX
 
+CARD = 8 << 20  # bytes; the environment's copies and a little more
 RESET = "/bin/false"
 """On reset the sandbox starts itself again by the name that it was started with. With this name, it ends."""
 
@@ -34,8 +35,13 @@ class Sandbox:
     def power_on(self, start: parity.Start, folder: Path) -> parity.Seen:
         """Start once, from a new card in `folder`. Raises AssertionError when it came to its prompt."""
         card = folder / "card.img"
-        parity.insert(card, start)
+        self.insert(card, start)
         return parity.seen(self.run(folder), card)
+
+    def insert(self, card: Path, start: parity.Start) -> None:
+        """Make `card` a new card with the environment of `start`."""
+        card.write_bytes(bytes(CARD))
+        parity.insert(card, start.variables(_board(start)))
 
     def run(self, folder: Path) -> str:
         """Start with the card that is in `folder`; what it said."""
@@ -50,3 +56,14 @@ class Sandbox:
             timeout=parity.TIMEOUT,
             check=False,  # 0: powered off, 1: reset
         ).stdout
+
+
+def _board(start: parity.Start) -> dict[str, str]:
+    """The board's own two scripts. They say what they are asked to load in place of loading it."""
+    boots = (
+        f"if test $pn = {parity.PARTITIONS[slot]}; then echo boots {slot.value}; poweroff; fi" for slot in sorted(start.loads)
+    )
+    return {
+        "otad_load": "; ".join(["echo loads $pn", *boots]),
+        "otad_recovery": "echo boots recovery; poweroff" if start.recovery else "echo no recovery",
+    }

@@ -82,4 +82,4 @@ class Environment:
         world.effect(name, (device or world.device)._replace(env=after, lost=lost))
 
 
-_SCRIPTS = {"altbootcmd": "run it", "bootcmd": "run otad_count; run otad_boot", "otad_count": "count", "otad_env_version": "1"}
+_SCRIPTS = {"altbootcmd": "run it", "bootcmd": "run otad_count; run otad_boot", "otad_count": "count", "otad_env_version": "2"}

@@ -94,7 +94,7 @@ class Graph:
         if node.place is Place.OFF:
             return self._power_on(node.device)
         if node.place is Place.RECOVERY:
-            return Edge("half an hour in recovery", Node(Place.OFF, node.device._replace(env=retry(node.device.env))))
+            return Edge("half an hour in recovery", Node(Place.OFF, _given_up(node.device, retry(node.device.env))))
         if node.place is Place.LOST:
             return None
         if node.device.env.upgrade_available == "1":

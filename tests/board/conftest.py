@@ -13,20 +13,23 @@ from simulator.qemu.cache import Cache
 from simulator.qemu.sandbox import Sandbox
 from simulator.qemu.tools import NotReady
 
+WHOLE = {"parity_cases": 700, "parity_cases_qemu": 40}
+"""What a run of all the tests comes to, at least."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of this folder needs the packages of tools/packages-qemu.txt, and minutes: `make test-board` asks for it."""
+    """All of this needs the packages of tools/packages-qemu.txt, and minutes: `make test-board` and `make test-qemu` ask."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("qemu"):
             item.add_marker(pytest.mark.board)
 
 
 @pytest.fixture(scope="session")
 def measured() -> Iterator[Counter[str]]:
-    """Figures, counted up by the tests; those that came to something are merged into build/bench.json."""
+    """Figures, counted up by the tests; merged into build/bench.json, unless they are those of a part of the tests."""
     figures: Counter[str] = Counter()
     yield figures
-    bench.merge(figures)
+    bench.merge({name: count for name, count in figures.items() if count >= WHOLE.get(name, 0)})
 
 
 @pytest.fixture(scope="session")

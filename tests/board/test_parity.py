@@ -8,32 +8,14 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from otad.bootenv import Slot
-from simulator.bootloader import DEFAULT, Env
+from simulator.bootloader import DEFAULT
 from simulator.qemu.parity import Start
 from simulator.qemu.sandbox import Sandbox
+from tests.board.starts import BOTH, LOADS, NEITHER, STARTS, UNSET, set_only
 
 pytestmark = pytest.mark.timeout(900)
-
-BOTH, NEITHER, ONLY_A, ONLY_B = frozenset(Slot), frozenset[Slot](), frozenset({Slot.A}), frozenset({Slot.B})
-LOADS = (BOTH, ONLY_A, ONLY_B, NEITHER)
-UNSET = None
-ODD = st.sampled_from(
-    [UNSET, "", "0", "1", "2", "3", "4", "7", "8", "9", "a", "f", "10", "0x1", "0xa", "01", "1x", "A", "B", "C"]
-)
-ODDER = st.one_of(ODD, st.integers(0, 0xFFFFFFFF).map("{:x}".format), st.text("0123456789abcdefABxX-+.", max_size=6))
-STARTS = st.builds(
-    lambda values, loads, recovery: Start(set_only(Env(*values)._asdict()), loads, recovery),
-    st.tuples(*[ODDER] * len(Env._fields)),
-    st.sampled_from(LOADS),
-    st.booleans(),
-)
-
-
-def set_only(data: dict[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in data.items() if value is not UNSET}
 
 
 def same(sandbox: Sandbox, start: Start, folder: Path, measured: Counter[str]) -> None:
@@ -72,6 +54,23 @@ def test_what_is_hardly_a_trial(sandbox: Sandbox, tmp_path: Path, measured: Coun
     for count, limit, boots in product((UNSET, "3", "junk"), ("3", "0", UNSET), ("0", "8")):
         data = {**DEFAULT._asdict(), "upgrade_available": available, "bootcount": count, "bootlimit": limit, "otad_boots": boots}
         same(sandbox, Start(set_only(data), BOTH, recovery=True), tmp_path, measured)
+
+
+@pytest.mark.parametrize("recovery", [True, False], ids=["recovery", "no recovery"])
+@pytest.mark.parametrize("available", ["0", "1"], ids=["stable", "trial"])
+def test_where_nothing_is_left(sandbox: Sandbox, tmp_path: Path, measured: Counter[str], available: str, recovery: bool) -> None:
+    """Out of boots, each slot with each fallback, and each given up before: it falls, or recovery comes, or turns are taken."""
+    for slot, fallback, failed in product(("A", "B", "C"), ("A", "B", "", "C"), ("A", "B", UNSET, "C")):
+        data = {
+            **DEFAULT._asdict(),
+            "boot_partition": slot,
+            "upgrade_available": available,
+            "bootcount": "3",
+            "otad_boots": "8",
+            "otad_fallback": fallback,
+            "otad_rollback": failed,
+        }
+        same(sandbox, Start(set_only(data), BOTH, recovery), tmp_path, measured)
 
 
 def test_whatever_comes(sandbox: Sandbox, tmp_path: Path, measured: Counter[str]) -> None:

@@ -10,7 +10,6 @@ import pytest
 from otad.bootenv import Slot
 from otad.bootenv.uboot import boot_status, env_problems, parse
 from simulator.bootloader import DEFAULT, Env
-from simulator.qemu import parity
 from simulator.qemu.parity import Start
 from simulator.qemu.sandbox import Sandbox
 from simulator.qemu.uboot import RECIPES
@@ -45,12 +44,12 @@ def test_old_scripts_shadow_the_built_in_ones_until_one_store_brings_the_new(
     sandbox: Sandbox, tmp_path: Path, config: Path
 ) -> None:
     data = DEFAULT._replace(boot_partition="B", otad_fallback="A")
-    parity.insert(tmp_path / "card.img", Start(data._asdict(), frozenset(Slot), recovery=True))
+    sandbox.insert(tmp_path / "card.img", Start(data._asdict(), frozenset(Slot), recovery=True))
     setenv(config, "".join(f"{name}={value}\n" for name, value in OLD.items()))
 
     assert "old scripts" in sandbox.run(tmp_path)
     env = printenv(config)
-    assert any("older than 1" in problem for problem in env_problems(env, boot_status(env, Slot.B)))
+    assert any("older than 2" in problem for problem in env_problems(env, boot_status(env, Slot.B)))
 
     setenv(config, (RECIPES / "otad-scripts.env").read_text())
     assert Env.of(printenv(config)) == data._replace(otad_boots="1", bootcount="1")  # slot and counts are as they were

@@ -236,7 +236,7 @@ class TestProblems:
             ({"altbootcmd": ""}, "altbootcmd is empty"),
             ({"bootcmd": "run distro_bootcmd"}, "bootcmd does not run otad_count"),
             ({"otad_count": ""}, "bootcmd does not run otad_count"),
-            ({"otad_env_version": "0"}, "version 0, older than 1"),
+            ({"otad_env_version": "0"}, "version 0, older than 2"),
             ({"otad_env_version": ""}, "shadow"),
             ({"bootlimit": "0"}, "bootlimit is '0'"),
             ({"bootlimit": ""}, "bootlimit is ''"),

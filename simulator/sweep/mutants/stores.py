@@ -43,7 +43,7 @@ def writes(change: str, **values: str) -> AbstractContextManager[object]:
 def flips(env: Env, loads: Loads, stores: tuple[Env, ...], *, recovery: bool) -> Boot:
     """Altbootcmd takes the other slot each time."""
     other = "A" if env.boot_partition == "B" else "B"
-    return _altbootcmd(env._replace(otad_fallback=other), loads, stores, recovery=recovery)
+    return _altbootcmd(env._replace(otad_fallback=other, otad_rollback=""), loads, stores, recovery=recovery)
 
 
 def uncounted(env: Env, loads: Loads, stores: tuple[Env, ...], *, recovery: bool) -> Boot:
