@@ -27,8 +27,6 @@ class Residual(str, Enum):
     """A counter cannot tell power-ups too short for otad from a bad slot."""
     NO_OTAD = "environment lost while a release in which otad never starts was armed in slot A"
     """U-Boot's default takes A, not on trial, so otad-deadline lets it be, and nobody else is there."""
-    SELF_ARMED = "a bundle armed its slot itself, the power went before otad saw it, and the slot does not boot"
-    """INSTALL has retired the fallback by then. VERIFY refuses bundles that say that they arm; one with a script is left."""
     LATE_ROT = "rot between the health check and confirm"
     """What was healthy a moment ago is confirmed; its unproven boots run out and the fallback comes."""
 
@@ -214,7 +212,5 @@ def without_otad(scenario: Scenario, device: Device) -> Residual | None:
 def on_bad(scenario: Scenario, device: Device, seen: str) -> Residual | None:
     """Where a device ends on a slot that is not good, or in recovery: nothing that is known to be good may be left."""
     good = [content for content in device.slots if scenario.of(content) is Nature.GOOD]
-    if scenario.nature is Nature.ARMS and device.env.upgrade_available == "1" and device.env.otad_fallback == "":
-        return Residual.SELF_ARMED  # otad's own arming names a fallback, that is checked when it does
     must(not any(content.proved for content in good), "it ends on a good slot, unless both are bad", f"{seen}; there is {good}")
     return Residual.GIVEN_UP if any(content.given_up for content in good) else None
