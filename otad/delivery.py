@@ -190,7 +190,7 @@ def _decoding(encoding: Encoding, choice: Choice) -> Iterator[None]:
 def _way(got: _Got, choice: Choice) -> str:
     """How a payload came, and why not in fewer bytes."""
     refused = choice.reasons()
-    return f"{got.encoding.type}, {got.encoding.length} bytes" + (f"; not {refused}" if refused else "")
+    return f"{got.encoding.type}, {got.encoding.length} bytes" + (f" (not {refused})" if refused else "")
 
 
 class _Meter:

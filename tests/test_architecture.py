@@ -20,6 +20,7 @@ else:
 
 TREE = Path(__file__).parents[1]
 PURE = ["statemachine", "resume", "admission", "gate", "remedies", "schedule", "errors", "bootenv", "formats", "formats.*"]
+PURE += [f"delta.{name}" for name in ("faults", "format", "ops", "streams", "wire")]
 IMPURE = {
     "aiohttp",
     "asyncio",

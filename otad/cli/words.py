@@ -32,7 +32,7 @@ _HAPPENED = {
     ("check", "admitted"): "{version} is for this device{campaign}",
     ("check", "nothing"): "nothing to install",
     ("check", "failed"): "the repository could not be asked",
-    ("download", "done"): "{version} is downloaded",
+    ("download", "done"): "{version} is downloaded{ways}",
     ("download", "corrupt"): "what the server gave is not what was signed",
     ("download", "failed"): "the download broke off; what has come is kept",
     ("verify", "done"): "{version} is genuine and fits this device",
@@ -105,6 +105,7 @@ def _fill(pattern: str, slot: str | None, about: Document) -> str:
         "into": f" in slot {slot}" if slot else "",
         "to": f" into slot {slot}" if slot else "",
         "campaign": f" (campaign {about['campaign']})" if about.get("campaign") else "",
+        "ways": "".join(f"; {name} as {way}" for name, way in about.get("evidence", {}).items()),
         "version": about.get("version") or "the release",
         **{key: about.get(key) or "?" for key in ("state", "outcome", "home")},
     }

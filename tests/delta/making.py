@@ -46,6 +46,11 @@ class Maker:
         op = Delta(len(new), len(controls) // 24, tuple(extents), spool)
         return self._with(op, controls=controls, diff=diff, extra=extra)
 
+    def same(self, length: int) -> Maker:
+        """A DELTA over all of the old image that adds nothing to its first bytes."""
+        control = b"".join(map(bsdiff4.core.encode_int64, (length, 0, 0)))
+        return self._with(Delta(length, 1, (Extent(0, len(self.old)),)), controls=control, diff=bytes(length))
+
     def op(self, op: Op) -> Maker:
         """Any operation."""
         return self._with(op)
