@@ -229,6 +229,7 @@ otad_recovery='if test $recovery = 1; then echo recovery; exit; fi'
 """
 
 
+@pytest.mark.slow
 class TestParity:
     """The scripts of the recipes, run by a shell whose few commands are those of U-Boot, against the model."""
 

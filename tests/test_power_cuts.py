@@ -19,6 +19,7 @@ from simulator.sweep.starts import scenarios
 SCENARIOS = {scenario.name: scenario for scenario in scenarios()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_whatever_happens_once(name: str) -> None:
     violation = Explorer(SCENARIOS[name], 1).explore()
@@ -34,6 +35,7 @@ def test_whatever_happens_twice(name: str) -> None:
     assert len(explorer.nodes) > 1000  # it went where it should
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if "good release" in name or "unhealthy" in name])
 def test_the_power_goes_twice_and_the_right_release_arrives_all_the_same(name: str) -> None:
     violation = Explorer(SCENARIOS[name], 2, only="the power goes").explore()

@@ -123,6 +123,7 @@ def everything():
     return product(records, statuses, (None, 7))
 
 
+@pytest.mark.slow
 def test_over_the_whole_product():
     rules = set()
     for rec, boot, pointer in everything():
@@ -152,6 +153,7 @@ def test_over_the_whole_product():
     assert rules == set(range(15))
 
 
+@pytest.mark.slow
 def test_settling_is_stable():
     """Resuming again in the same boot, nothing having happened, decides the same, until the starts have run out."""
     for rec, boot, pointer in everything():

@@ -7,6 +7,8 @@ import random
 import sys
 from pathlib import Path
 
+import pytest
+
 from otad.fetch.cache import Cache
 from otad.fetch.ranges import Ledger
 from tests.fetch.conftest import Seen, blob, downloading, encoding_of
@@ -61,6 +63,7 @@ def claimed(cache: Cache) -> int:
     return found.offset
 
 
+@pytest.mark.slow
 async def test_killed_again_and_again(server: nginx.Nginx, authority: certs.Authority, cache: Cache) -> None:
     (server.root / "blobs" / ENCODING.blob).write_bytes(DATA)
     rng = random.Random()

@@ -20,6 +20,7 @@ def test_a_seed_is_parsed(name: str) -> None:
         TARGETS[name].run(seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_mutants_of_real_documents_raise_only_what_is_documented(name: str) -> None:
     target = TARGETS[name]

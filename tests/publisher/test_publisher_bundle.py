@@ -64,6 +64,7 @@ def test_swupdate_refuses_another_workspace_signer(ws: Workspace, tmp_path: Path
     assert "Authentication of all signatures failed" in log
 
 
+@pytest.mark.slow
 def test_rsa_bundles_can_be_built_again(tmp_path: Path) -> None:
     rsa = Workspace.create(tmp_path / "ws", "camera", Ceremony(threshold=1), now=NOW)
     first = packed(rsa, "1.0.0").read_bytes()

@@ -25,6 +25,7 @@ from otad.trust.search import MAX_ROLES, find
 from otad.trust.workflow import Workflow
 from tests.support.tuf_repository import TufRepository, TufServer
 
+pytestmark = pytest.mark.slow  # a process for each command
 ROLES = ("targets", "snapshot", "timestamp")
 
 

@@ -30,6 +30,7 @@ from otad.trust.clock import EPOCH, Clock
 from otad.trust.store import Store
 from tests.support.tuf_repository import NOW, TufRepository, grant, release
 
+pytestmark = pytest.mark.slow
 DEVICE = Device("device-1", "cam", "board 1", "1.0.0", "stable", attributes={"ring": "test"})
 ONLINE = {"timestamp.json", "snapshot.json"}
 ROLES = ("root", "timestamp", "snapshot", "targets", "releases", "rollouts")

@@ -33,6 +33,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return trees.ext4(folder / "old", folder / "old.img"), trees.ext4(folder / "new", folder / "new.img")
 
 
+@pytest.mark.slow
 def test_an_update_costs_what_changed(pair: tuple[Path, Path], tmp_path: Path) -> None:
     delta, ledger = made(*pair, tmp_path)
     fresh = 2000 + 5000  # microcode, and one new program
@@ -50,6 +51,7 @@ def test_an_update_costs_what_changed(pair: tuple[Path, Path], tmp_path: Path) -
     assert {line.operation for line in ledger.lines} <= {kind.name.lower() for kind in Kind}
 
 
+@pytest.mark.slow
 def test_the_lines_of_the_ledger_add_up(pair: tuple[Path, Path], tmp_path: Path) -> None:
     delta, ledger = made(*pair, tmp_path)
     assert 0.5 < sum(line.costs for line in ledger.lines) / delta.stat().st_size <= 1
