@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from simulator.qemu import board, card, recovery, rootfs
+from simulator.qemu import board, card, given, recovery, rootfs
 from simulator.qemu.cache import Cache
 from simulator.qemu.tools import NotReady
 from simulator.qemu.uboot import BOARD
@@ -22,14 +22,14 @@ def main() -> None:
     parser.add_argument("--new", action="store_true", help="a new card")
     parser.add_argument("--uboot", type=Path, help="your own u-boot.bin")
     parser.add_argument("--root", type=Path, help=f"your own ext4 image of slot A, at most {rootfs.SIZE >> 20} MiB")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     folder = Path("build/board")
     try:
-        uboot = given.uboot or BOARD.made(Cache.default())
+        uboot = given.uboot(arguments.uboot) if arguments.uboot else BOARD.made(Cache.default())
         drive = folder / "card.qcow2"
-        if given.new or given.root or not drive.exists():
+        if arguments.new or arguments.root or not drive.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            root = given.root or rootfs.made(Cache.default())
+            root = given.root(arguments.root) if arguments.root else rootfs.made(Cache.default())
             card.create(folder / "factory.img", root, {}, recovery.made(Cache.default()))
             board.overlay(drive, folder / "factory.img")
         command = board.command(uboot, drive, "mon:stdio")

@@ -53,7 +53,8 @@ class Build:
     def made(self, cache: Cache) -> Path:
         """The product; built if it is not there. Raises NotReady."""
         texts = [file.read_bytes() for file in (*self.fragments, *self.environment, Path(__file__))]
-        entry = cache.entry(f"u-boot-{self.name}", [repr(self).encode(), *texts], lambda part: self._make(cache, part), room=ROOM)
+        how = repr((self.defconfig, self.product, self.arguments)).encode()
+        entry = cache.entry(f"u-boot-{self.name}", [how, *texts], lambda part: self._make(cache, part), room=ROOM)
         return entry / self.product
 
     def _make(self, cache: Cache, part: Path) -> None:

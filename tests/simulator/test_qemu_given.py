@@ -1,0 +1,65 @@
+"""What a person brings along for the board in QEMU is looked at before anything is started."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from simulator.qemu import given
+from simulator.qemu.tools import NotReady
+
+KERNEL = bytes(56) + b"ARM\x64" + bytes(4)
+WHOLE = {"boot/Image": KERNEL, "boot/initrd": b"x", "usr/lib/systemd/system/otad.service": b"[Unit]\n"}
+
+
+def made(folder: Path, files: dict[str, bytes]) -> Path:
+    tree, image = folder / "tree", folder / "root.img"
+    tree.mkdir()
+    for name, content in files.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(content)
+    subprocess.run(["mkfs.ext4", "-q", "-d", tree, image, "4M"], check=True, stdout=subprocess.DEVNULL)
+    return image
+
+
+def test_a_root_with_all_that_it_needs_is_taken(tmp_path: Path) -> None:
+    image = made(tmp_path, WHOLE)
+    assert given.root(image) == image
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"boot/Image": None}, "/boot/Image is not in it; U-Boot loads /boot/Image and /boot/initrd"),
+        ({"boot/initrd": None}, "/boot/initrd is not in it"),
+        ({"boot/Image": b"\x1f\x8b gzip"}, "its /boot/Image is no arm64 kernel as booti takes it; put the uncompressed Image"),
+        ({"usr/lib/systemd/system/otad.service": None}, "otad is not in it .* make install DESTDIR="),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path: Path, changed: dict[str, bytes | None], said: str) -> None:
+    image = made(tmp_path, {name: content for name, content in {**WHOLE, **changed}.items() if content is not None})
+    with pytest.raises(NotReady, match=f"root.img: {said}"):
+        given.root(image)
+
+
+def test_a_whole_disk_is_no_root(tmp_path: Path) -> None:
+    (tmp_path / "disk.img").write_bytes(bytes(1 << 20))
+    with pytest.raises(NotReady, match="it is no ext4 file system; give the image of one partition"):
+        given.root(tmp_path / "disk.img")
+
+
+def test_one_that_is_too_large_is_told_how_large_it_may_be(tmp_path: Path) -> None:
+    (tmp_path / "large.img").touch()
+    os.truncate(tmp_path / "large.img", 600 << 20)
+    with pytest.raises(NotReady, match="it has 600 MiB, a slot has 512"):
+        given.root(tmp_path / "large.img")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NotReady, match="there is no such file"):
+        given.root(tmp_path / "no.img")
+    with pytest.raises(NotReady, match=r"there is no such file; give the u-boot\.bin"):
+        given.uboot(tmp_path / "no.bin")
