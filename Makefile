@@ -1,5 +1,5 @@
 # Every target works from a bare checkout: it first brings what is missing (tools/bootstrap says what). `make` lists them.
-.PHONY: help setup demo board test test-board test-qemu torture lint bench fuzz sweep mutants graph settings failures schemas pictures lock hooks install install-python install-system clean
+.PHONY: help setup demo board test test-board test-qemu torture lint bench bench-delta fuzz sweep mutants graph settings failures schemas pictures lock hooks install install-python install-system clean
 
 PY := .venv/bin/python
 
@@ -40,6 +40,10 @@ lint: setup  ## ruff, mypy --strict, import-linter
 bench: setup  ## measure; writes build/bench.json
 	@mkdir -p build
 	@$(PY) -m bench
+
+bench-delta: setup  ## deltas of Debian images, ours beside xdelta3, zstd and others; docs/delta-bench.md (ARGS=--small: smaller images)
+	@tools/packages tools/packages-bench.txt
+	@nice -n 10 $(PY) -m bench.delta $(ARGS)
 
 sweep: setup  ## everything that may happen to a device, in every state that it gets into; figures into build/bench.json
 	@$(PY) -m simulator.sweep $(ARGS)

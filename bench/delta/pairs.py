@@ -83,12 +83,13 @@ _UPDATED = Release("updated", _TODAY, edition=2)
 
 @dataclass(frozen=True)
 class Pair:
-    """What a device runs, what it is to run, and the change in words."""
+    """What a device runs, what it is to run, and the change in words. `against`: contenders; none: all that there are."""
 
     name: str
     old: Release
     new: Release
     about: str
+    against: tuple[str, ...] = ("blocks", "otad", "xdelta3", "zstd_patch_from_3")
 
     def made(self, cache: Cache, size: Size) -> tuple[Path, Path]:
         """Both images. Raises NotReady."""
@@ -96,19 +97,25 @@ class Pair:
 
 
 PAIRS = (
-    Pair("minor", _FACTORY, _UPDATED, "Debian 12 as last released, and with all updates since; settings and programs edited"),
+    Pair(
+        "minor",
+        _FACTORY,
+        _UPDATED,
+        "Debian 12 as last released, and with all updates since, a kernel among them; settings and programs edited",
+        against=(),
+    ),
+    Pair(
+        "plain",
+        Release("plain-factory", _POINT, compressed=False),
+        Release("plain-updated", _TODAY, edition=2, compressed=False),
+        "the same with no compressed file in either image",
+    ),
     Pair(
         "application",
         _FACTORY,
         Release("application", _POINT, 2, _TODAY, _APPLICATIONS),
         "application packages updated, settings and programs edited; the system below stays",
     ),
-    Pair("kernel", _FACTORY, Release("kernel", _POINT, 1, _TODAY, _KERNEL), "a kernel update: modules, initrd, nothing else"),
-    Pair(
-        "plain",
-        Release("plain-factory", _POINT, compressed=False),
-        Release("plain-updated", _TODAY, edition=2, compressed=False),
-        "minor, with no compressed file in either image",
-    ),
-    Pair("major", _UPDATED, Release("next", _NEXT, edition=3), "Debian 12 to Debian 13"),
+    Pair("kernel", _FACTORY, Release("kernel", _POINT, 1, _TODAY, _KERNEL), "a kernel update: modules and initrd, nothing else"),
+    Pair("major", _UPDATED, Release("next", _NEXT, edition=3), "Debian 12 to Debian 13", against=("full", "otad", "xdelta3")),
 )

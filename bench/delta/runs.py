@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -54,11 +53,12 @@ class Result:
     why: str = ""
 
 
-def result(cache: Cache, contender: Contender, images: Images, sources: Sequence[bytes] = ()) -> Result:
-    """What `contender` does with `images`, measured now or before. `sources`: of a contender that is made here."""
+def result(cache: Cache, contender: Contender, images: Images) -> Result:
+    """What `contender` does with `images`, measured now or before."""
     if why := _excuse(contender, images):
         return Result(contender.name, contender.title, why=why)
-    facts = [repr(contender).encode(), *map(str.encode, images.hashes), *sources]
+    facts = [text.encode() for text in (contender.make, contender.apply, *images.hashes)]
+    facts += [file.read_bytes() for folder in contender.made_of for file in sorted(folder.rglob("*.py"))]
     name = f"delta-run-{images.hashes[0][:8]}-{images.hashes[1][:8]}-{contender.name}"
     kept = cache.entry(name, facts, lambda part: _measured(contender, images, part), room=2 * images.new.stat().st_size)
     told = json.loads((kept / "result.json").read_text())

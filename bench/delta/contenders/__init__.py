@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Contender:
     tools       {program: Debian package}
     memory      bytes that it is known to need for each byte of the old image
     checks_old  apply finds out by itself whether `$old` is the image that the patch was made from
+    made_of     folders of one that is made here: it is measured anew when a program in them changes
     """
 
     name: str
@@ -31,6 +33,7 @@ class Contender:
     tools: Mapping[str, str] = field(default_factory=dict)
     memory: float = 0
     checks_old: bool = False
+    made_of: tuple[Path, ...] = ()
 
 
 def contenders() -> Iterator[Contender]:

@@ -5,21 +5,36 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import otad
 from bench.delta.contenders import Contender
 
 _RUN = f"{sys.executable} -m {__name__}"
 
-CONTENDERS = (Contender("otad", "otad", f'{_RUN} make "$old" patch "$new"', f'{_RUN} apply "$old" patch', checks_old=True),)
+_OTAD = Path(otad.__file__).parent
+
+CONTENDERS = (
+    Contender(
+        "otad",
+        "otad",
+        f'{_RUN} make "$old" patch "$new"',
+        f'{_RUN} apply "$old" patch',
+        checks_old=True,
+        made_of=(_OTAD / "delta", _OTAD / "publisher" / "delta"),
+    ),
+)
 
 
 def make(old: Path, patch: Path, new: Path) -> None:
-    """The patch."""
+    """The patch, proved as `otarepo delta` proves it."""
     from otad.publisher.delta.make import Payload, make  # noqa: PLC0415  # the process that applies does not load the generator
+    from otad.publisher.delta.proof import proved  # noqa: PLC0415
 
     scratch = patch.with_suffix(".scratch")
     scratch.mkdir()
+    before, after = Payload.of(old), Payload.of(new)
     with patch.open("wb") as out:
-        make(Payload.of(old), Payload.of(new), out, scratch)
+        make(before, after, out, scratch)
+    proved(before, after, patch, scratch)
 
 
 def apply(old: Path, patch: Path) -> None:
