@@ -27,7 +27,7 @@ def deb(folder: Path, name: str, version: str, files: dict[str, bytes]) -> None:
     stage = folder / f"{name}-{version}"
     control = f"Package: {name}\nVersion: {version}\nArchitecture: arm64\nMaintainer: nobody\nDescription: {name}\n"
     write(stage, {**files, "DEBIAN/control": control.encode()})
-    command = ["dpkg-deb", "--build", "--root-owner-group", stage, folder]
+    command = ["dpkg-deb", "--build", "--root-owner-group", str(stage), str(folder)]
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "SOURCE_DATE_EPOCH": "1500000000"})
 
 
