@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,12 +18,13 @@ from otad.config import Config, Repository
 from otad.delivery import CachedDelivery
 from otad.desk import Counter
 from otad.encoding import Means, decoders
-from otad.errors import Cause
+from otad.errors import Cause, OtadError
 from otad.evidence import Collector
 from otad.examiner import CheckExaminer
 from otad.fetch.cache import Cache
 from otad.fetch.download import Download
 from otad.fetch.session import open_session
+from otad.formats.release import Payload
 from otad.host import SystemdHost
 from otad.journal import Journal
 from otad.monitor import Monitor
@@ -36,7 +38,7 @@ from otad.report.outbox import Outbox, only
 from otad.report.reporter import Reporter
 from otad.report.sink_http import HttpSink
 from otad.revert import revert
-from otad.running import Running, bases, running
+from otad.running import Running, bases, factory, running
 from otad.slots import Slots
 from otad.statemachine import Record
 from otad.trust.client import Repository as TufRepository
@@ -44,6 +46,8 @@ from otad.trust.clock import Clock
 from otad.trust.http import HttpFetch
 from otad.trust.store import Store
 from otad.witness import ReportingWitness
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -168,8 +172,16 @@ def _delivery(
     )
     known = {kind: decoder for kind, decoder in decoders().items() if kind != "delta" or config.download.delta}
 
-    def means() -> Means:
-        at_hand = bases(origin.slots.booted(), origin.slots.device, origin.generations)
+    async def left() -> Payload | None:
+        try:
+            release = await repository.listed(factory(config.paths.release))
+        except OtadError as error:  # what it costs is the bytes of a whole image
+            log.warning("which payload the factory's image is cannot be told: %s", error)
+            return None
+        return release.system if release else None
+
+    async def means() -> Means:
+        at_hand = await bases(origin.slots.booted(), origin.slots.device, origin.generations, left)
         return Means(known, at_hand, config.download.memory)
 
     return CachedDelivery(repository.encodings, cache, download, means, {system.kind: system}, monitor.advance)

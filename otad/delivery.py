@@ -46,7 +46,7 @@ class CachedDelivery:
         encodings: Callable[[str, str], Awaitable[Encodings]],
         cache: Cache,
         download: Download,
-        means: Callable[[], Means],
+        means: Callable[[], Awaitable[Means]],
         handlers: Mapping[PayloadKind, PayloadHandler],
         watch: Watch,
     ) -> None:
@@ -73,7 +73,7 @@ class CachedDelivery:
             encoding = self._cached(payload, choice)
             await self._cache.verify(encoding.blob, encoding.length)
             with _decoding(encoding, choice):
-                await self._decodes(source := self._source(payload, encoding))
+                await self._decodes(source := await self._source(payload, encoding))
                 await self._handlers[payload.kind].check(payload, source, slot)
 
     async def install(self, attempt: Attempt, release: Release, slot: Slot) -> tuple[Installed, ...]:
@@ -85,7 +85,7 @@ class CachedDelivery:
             encoding = self._cached(payload, choice)
             watch = partial(self._watch, f"install {payload.name} for slot {slot.value}")
             with _decoding(encoding, choice):
-                source = self._source(payload, encoding)
+                source = await self._source(payload, encoding)
                 done.append(await self._handlers[payload.kind].install(payload, source, slot, watch))
         return tuple(done)
 
@@ -113,7 +113,7 @@ class CachedDelivery:
 
     async def _choice(self, payload: Payload, document: Encodings, attempt: Attempt) -> Choice:
         """What this device can decode. Raises Rejected when there is nothing."""
-        chosen = await blocking.run(choose, document.of.get(payload.sha256, ()), self._means(), attempt.failed)
+        chosen = await blocking.run(choose, document.of.get(payload.sha256, ()), await self._means(), attempt.failed)
         if not chosen.usable:
             reasons = chosen.reasons() or "none was published"
             raise Rejected(
@@ -155,8 +155,8 @@ class CachedDelivery:
             "cache-empty", f"{payload.name} is not in the cache any more", "Nothing to do: it is fetched again", who=Who.NOBODY
         )
 
-    def _source(self, payload: Payload, encoding: Encoding) -> Source:
-        means = self._means()
+    async def _source(self, payload: Payload, encoding: Encoding) -> Source:
+        means = await self._means()
         base = means.bases.get(encoding.base or "")
         blob, decoder = self._cache.path(encoding.blob), means.decoders[encoding.type]
         return Source(blob, decoder, payload.sha256, payload.length, base, encoding.memory or None)

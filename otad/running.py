@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from otad.bootenv import Slot
 from otad.encoding import Base
+from otad.formats.release import Payload
 from otad.ports import Generations
 
 
@@ -26,17 +27,30 @@ def running(slot: Slot | None, generations: Generations, image: Path) -> Running
     generation = generations.at(slot) if slot else None
     if generation:
         return Running(generation.version, generation.release, slot)
+    return Running(factory(image), None, slot)
+
+
+def factory(image: Path) -> str:
+    """The version that the image itself says; "0.0.0" if it does not: every release is newer."""
     try:
-        version = json.loads(image.read_text(encoding="utf-8"))["version"]
+        return str(json.loads(image.read_text(encoding="utf-8"))["version"])
     except (OSError, ValueError, KeyError, TypeError):
-        version = "0.0.0"  # a factory image that does not say what it is: every release is newer
-    return Running(str(version), None, slot)
+        return "0.0.0"
 
 
-def bases(slot: Slot | None, device: Callable[[Slot], Path], generations: Generations) -> Mapping[str, Base]:
-    """What deltas can be applied to, by payload: the image of the slot that runs, when it is known what was installed there."""
-    generation = generations.at(slot) if slot else None
-    if slot is None or generation is None or generation.system is None:
+async def bases(
+    slot: Slot | None, device: Callable[[Slot], Path], generations: Generations, left: Callable[[], Awaitable[Payload | None]]
+) -> Mapping[str, Base]:
+    """What deltas can be applied to, by payload: the image in the slot that runs.
+
+    `left` gives the system that it left the factory with, as published: asked where nothing was ever installed. It is taken at
+    its word, for a delta looks at the image itself before it is applied.
+    """
+    if slot is None:
         return {}
-    payload = generation.system.payload
-    return {payload: Base(payload, device(slot))}
+    generation = generations.at(slot)
+    if generation and generation.system:
+        payload: str | None = generation.system.payload
+    else:
+        payload = published.sha256 if (published := await left()) else None
+    return {payload: Base(payload, device(slot))} if payload else {}

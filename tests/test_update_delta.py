@@ -79,6 +79,18 @@ async def test_an_update_by_delta(depot: Depot, tmp_path: Path) -> None:
         assert came[1] < came[0] // 10
 
 
+@pytest.mark.parametrize("published", [True, False], ids=["as published", "another of that version"])
+async def test_the_first_update_of_a_device_from_the_factory(depot: Depot, tmp_path: Path, *, published: bool) -> None:
+    depot.roll_out("1.2.0")
+    async with depot.served() as repository, FastBoard.create(tmp_path / "b", depot.image(Grown("1.1.0")), repository) as board:
+        if not published:
+            spoil(board, A)
+        await board.power_on()
+        assert await board.settled(PATIENCE) is B
+        assert runs(board) == "1.2.0"
+        assert [way.partition(",")[0] for way in downloads(board)] == (["delta"] if published else ["delta", "zstd"])
+
+
 async def test_a_root_that_was_written_to_gets_the_whole_payload(depot: Depot, tmp_path: Path) -> None:
     async with updated(depot, tmp_path) as board:
         spoil(board, B)

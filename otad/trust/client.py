@@ -109,6 +109,11 @@ class Repository:
             raise refusals.altered(listed.path, f"it describes {release.product} {release.version}")
         return release
 
+    async def listed(self, version: str) -> Release | None:
+        """The release document of `version`, None when the releases role lists none. Raises as `release`."""
+        found = self._trusted().releases.get(version)
+        return await self.release(version, found.sha256) if found else None
+
     async def encodings(self, version: str, release_sha256: str) -> Encodings:
         """How the payloads of this release travel. Raises as `release`."""
         target = self._trusted().encodings.get(version)
