@@ -3,7 +3,7 @@
 Rules:
  1. An operation makes at most OUTPUT bytes and reads at most what was compared: a device has to hold both.
  2. It names only those parts of the old bytes that it uses: what it does not name may change, and the delta still applies.
- 3. Of the ways that there are, the one is taken that compresses to less; new bytes as they are, are one of them.
+ 3. `cost` tells which of several ways travels best; new bytes as they are, are one of them.
 """
 
 from __future__ import annotations
@@ -69,11 +69,6 @@ def cost(made: Iterable[Made]) -> int:
     """About how many bytes travel."""
     small = zstandard.ZstdCompressor(level=3)
     return sum(len(small.compress(stream)) for one in made for stream in (one.controls, one.diff, one.extra) if stream)
-
-
-def best(ways: Iterable[list[Made]]) -> list[Made]:
-    """The one that costs least; the first of equals."""
-    return min(ways, key=cost)
 
 
 def _cut(covers: Sequence[Cover], start: int, end: int) -> list[Cover]:

@@ -21,12 +21,12 @@ from otad.publisher.delta.ext4 import Extent as Place
 from otad.publisher.delta.ext4 import File
 from otad.publisher.delta.stretch import Stretch
 
-SEARCH, WHOLE = 8 << 20, 16 << 20
-"""Bytes of new content that are searched for at once, and bytes of an old file that are all compared, at most."""
+SEARCH, WINDOW = 8 << 20, 16 << 20
+"""Bytes of new content that are searched for at once, and of old content where it is searched, at most."""
 LONG, NEAR = 1 << 20, 1 << 15
 """Bytes: copies between two changes that are at least this long are copies; inside of a file, and where there is none."""
-REACH = 2 << 20
-"""Bytes: how far around the same place the window method looks."""
+NEXT, TIMES = 1 << 18, 4
+"""How far around the same place a search goes: so many bytes, and so many times what is searched for. It costs what it sees."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class _Area:
-    """Part of the new image that is one file's, from `logical` of it on, or nobody's."""
+    """Part of the new image that is one file's, which has `size` bytes, from `logical` of it on; or nobody's."""
 
     start: int
     end: int
     path: str = ""
+    size: int = 0
     logical: int = 0
 
 
@@ -118,15 +119,15 @@ def areas_of(files: Sequence[File], runs: Iterable[Run], length: int) -> set[str
 
 def _areas(files: Sequence[File], length: int) -> Iterator[_Area]:
     """All of an image, in order. What two files claim (in a damaged one) belongs to the one that begins first."""
-    claimed = sorted((extent.physical, extent.length, extent.logical, file.path) for file in files for extent in file.extents)
+    claimed = sorted((one.physical, one.length, file.path, file.size, one.logical) for file in files for one in file.extents)
     at = 0
-    for start, size, logical, path in claimed:
+    for start, count, path, size, logical in claimed:
         if start < at:
             continue
         if start > at:
             yield _Area(at, start)
-        at = start + size
-        yield _Area(start, at, path, logical)
+        at = start + count
+        yield _Area(start, at, path, size, logical)
     if at < length:
         yield _Area(at, length)
 
@@ -183,7 +184,7 @@ def _repacked(pair: Pair, area: _Area, blob: Repacked) -> Iterator[Piece]:
     before, after = ([Fresh(area.path, pair.new.part(*end), pair.old, like.window(*end))] if end[1] else [] for end in ends)
     yield from before
     yield Around(area.path, blob.around)
-    inside = _Like(blob.extents, 0, REACH + abs(blob.content.length - sum(one.length for one in blob.extents)))
+    inside = _Like(blob.extents, 0, blob.content.length)
     for start in range(0, blob.content.length, SEARCH):
         length = min(SEARCH, blob.content.length - start)
         yield Fresh(area.path, blob.content.part(start, length), blob.old, inside.window(start, length), blob.spool)
@@ -193,22 +194,23 @@ def _repacked(pair: Pair, area: _Area, blob: Repacked) -> Iterator[Piece]:
 def _like(pair: Pair, area: _Area) -> _Like:
     file = pair.like.get(area.path)
     if file is None:
-        return _Like((Place(0, 0, pair.old.length),), 0, REACH)
-    return _Like(file.extents, area.logical - area.start, REACH)
+        return _Like((Place(0, 0, pair.old.length),), 0, pair.old.length)
+    return _Like(file.extents, area.logical - area.start, area.size)
 
 
 @dataclass(frozen=True)
 class _Like:
-    """Where to look for what a part of an area may have come from: `reach` bytes around `shift` from the same place."""
+    """Where to look for what a part of an area of `length` bytes may have come from: around `shift` from the same place."""
 
     extents: tuple[Place, ...]
     shift: int
-    reach: int
+    length: int
 
     def window(self, start: int, length: int) -> tuple[Extent, ...]:
         """For `length` bytes at `start` of the new image."""
-        low, high = start + self.shift - self.reach, start + self.shift + length + self.reach
-        if sum(one.length for one in self.extents) <= WHOLE:
-            low, high = 0, 1 << 62
+        # What was inserted or taken away before them has moved them, by this much as a rule.
+        moved = abs(self.length - sum(one.length for one in self.extents))
+        reach = min(NEXT + TIMES * length + moved, (WINDOW - length) // 2)
+        low, high = start + self.shift - reach, start + self.shift + length + reach
         cut = ((max(low, one.logical), min(high, one.logical + one.length), one) for one in self.extents)
         return tuple(Extent(one.physical + begin - one.logical, end - begin) for begin, end, one in cut if end > begin)

@@ -19,6 +19,8 @@ from otad.publisher.delta.covers import Engine
 from otad.publisher.delta.ledger import Line
 from otad.publisher.delta.plan import Around, Piece, Same
 
+FEW = 8  # part of the new bytes: what costs less is not weighed against anything else
+
 
 @dataclass(frozen=True)
 class Done:
@@ -57,8 +59,8 @@ def _made(piece: Piece, engine: Engine) -> list[Made]:
     new = piece.new[:]
     if not piece.like:
         return compare.raw(new)
-    candidate = Candidate(piece.like, piece.old.joined(piece.like), piece.spool)
-    return compare.best([compare.compared(new, candidate, engine), compare.raw(new)])
+    made = compare.compared(new, Candidate(piece.like, piece.old.joined(piece.like), piece.spool), engine)
+    return min(made, compare.raw(new), key=compare.cost) if compare.cost(made) > len(new) // FEW else made
 
 
 def _reads(op: Op) -> tuple[Extent, ...]:
