@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from otad.formats.encodings import Encoding, Encodings
 from otad.publisher import bundle, grants, place, release
 from otad.publisher.collect import collect
 from otad.publisher.delta import release as deltas
+from otad.publisher.delta.ledger import Ledger
+from otad.publisher.delta.make import Payload, make
 from otad.publisher.publish import publish
 from otad.publisher.roles import RELEASES, ROOT
 from otad.publisher.verify import verify
@@ -97,12 +100,10 @@ def test_a_delta_that_saves_too_little_is_not_published(ws: Workspace) -> None:
 
 
 def test_a_delta_that_does_not_decode_is_not_published(ws: Workspace, two: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    true = deltas.make
+    def wrong(old: Payload, new: Payload, *more: Any, **options: Any) -> Ledger:
+        return make(new, old, *more, **options)
 
-    def wrong(old: object, new: object, *more: object, **options: object) -> object:
-        return true(new, old, *more, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(deltas, "make", wrong)
+    monkeypatch.setattr("otad.publisher.delta.release.make", wrong)
     version = ws.roles.version(RELEASES)
     with pytest.raises(Corrupt) as refused:
         deltas.add(ws, "1.0.0", "1.1.0", now=NOW)
@@ -123,8 +124,8 @@ def test_killed_on_the_way_nothing_is_listed_and_the_next_run_does_it(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(deltas, at, killed)
-        patched.setattr(deltas.shutil, "rmtree", killed)  # a kill cleans up nothing
+        patched.setattr(f"otad.publisher.delta.release.{at}", killed)
+        patched.setattr("otad.publisher.delta.release.shutil.rmtree", lambda *_, **__: None)  # a kill cleans up nothing
         with pytest.raises(Killed):
             deltas.add(ws, "1.0.0", "1.1.0", now=NOW)
     assert [way.type for way in ways(ws, "1.1.0")] == ["zstd"]
