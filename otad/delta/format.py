@@ -38,7 +38,9 @@ RANGES = 1 << 15
 SEGMENTS = 1 << 12
 OPS = 1 << 17  # of one segment
 SMALLEST_BLOCK, LARGEST_BLOCK = 1 << 16, 1 << 24
-OWN = 10 << 20
+MEMORY = 1 << 26
+"""Bytes that a device lets decoding take, unless it is set otherwise: [download].memory."""
+OWN = 8 << 20
 """Bytes that a decoder takes whatever the patch: its index, libraries, and pieces on their way."""
 
 Size = Annotated[int, Field(ge=0, lt=1 << 62)]

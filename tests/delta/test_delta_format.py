@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otad import config
 from otad.delta import format as whole
 from otad.delta import streams
 from otad.delta.faults import Malformed
@@ -130,3 +131,7 @@ def test_a_mutated_head_is_another_head_or_malformed(data: st.DataObject) -> Non
         length = header_length(cut[: whole.START])
         header = unpack_header(cut[whole.START : whole.START + length])
         unpack_index(header, cut[whole.START + length :])
+
+
+def test_what_is_made_for_devices_is_what_they_allow() -> None:
+    assert config.Download().memory == whole.MEMORY

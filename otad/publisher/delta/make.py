@@ -34,10 +34,10 @@ from otad.publisher.delta.segment import Done
 from otad.publisher.delta.stretch import Stretch
 from otad.publisher.encode import Progress, fingerprint, quiet
 
-SEGMENT = 14 << 20
+SEGMENT = 12 << 20
 """Bytes of fresh content that go into one segment: as much, and a little more, are its decoded streams."""
 BLOCK = 1 << 20  # bytes that one hash covers
-MOST = 24 << 20  # bytes of memory that a compressor may take of a device
+MOST = 16 << 20  # bytes of memory that a compressor may take of a device
 PROCESSES = 3  # at most: three of them keep below 1.5 GiB
 PIECE = 1 << 20
 

@@ -1,7 +1,7 @@
 """The last word on a delta has the decoder of the devices: what it makes must be the new payload.
 
 Rules:
- 1. Nothing is published that was not decoded here, in the memory that its own header declares, from the same old image.
+ 1. Nothing is published that was not decoded here, in the memory that devices allow, from the same old image.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from otad.delta.apply import apply, check
 from otad.delta.faults import Fault, Malformed
-from otad.delta.format import Header
+from otad.delta.format import MEMORY, Header
 from otad.delta.patch import Patch
 from otad.errors import Corrupt
 from otad.publisher.delta.make import Payload
@@ -37,7 +37,7 @@ def proved(old: Payload, new: Payload, delta: Path, scratch: Path, progress: Pro
     """Decode `delta`; its header. Raises Corrupt("delta-wrong") when it does not make `new`."""
     try:
         with delta.open("rb") as file, old.image.reading() as reading:
-            patch, image = Patch.opened(file), _Image(reading)
+            patch, image = Patch.opened(file, MEMORY), _Image(reading)
             for done in check(patch, image):
                 progress("checking what it reads", done, old.image.length)
             made = _sha256(apply(patch, image, str(scratch)), new.whole.length, progress)

@@ -65,12 +65,14 @@ class Opener:
         found = [one for one in results if isinstance(one, Opened)]
         pack = sorted({one.packer for one in found})
         unpack = sorted({one.old.kind for one in found if one.old})
-        packing = (codecs.compressor(one.packer).memory(one.new.content.length) for one in found)
+        at_work = {codecs.compressor(one.packer).memory(one.new.content.length) for one in found} | {
+            codecs.UNPACK[kind] for kind in unpack
+        }
         return Repacking(
             {one.path: self._repacked(one, pack, unpack) for one in found},
             tuple(pack),
             tuple(unpack),
-            max(packing, default=0) + max((codecs.UNPACK[kind] for kind in unpack), default=0),
+            max(at_work, default=0),  # one at a time
             max((one.old.content.length for one in found if one.old), default=0),
             tuple(one for one in results if isinstance(one, str)),
         )
