@@ -23,8 +23,8 @@ class Residual(str, Enum):
 
     BOTH_LOST = "environment and journal lost while slot A was being installed"
     """Nobody knows any more that A was not the slot that ran: U-Boot's default takes it."""
-    GIVEN_UP = "the boots of a good slot were used up, and nothing else known to be good was left"
-    """A counter cannot tell power-ups too short for otad from a bad slot."""
+    GIVEN_UP = "a good slot was given up on trial or by otad, or lost its environment, and what was gone back to is bad"
+    """What was given up so is never tried again by itself (docs/adr/0012); the default environment takes B for good."""
     NO_OTAD = "environment lost while a release in which otad never starts was armed in slot A"
     """U-Boot's default takes A, not on trial, so otad-deadline lets it be, and nobody else is there."""
     LATE_ROT = "rot between the health check and confirm"
