@@ -16,7 +16,7 @@ from contextlib import closing
 
 from bsdiff4 import core
 
-from otad.delta.codecs import Packer, compressor, unpack
+from otad.delta.codecs import UNPACK, Packer, compressor, unpack
 from otad.delta.faults import Changed, Malformed
 from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero, decode
 from otad.delta.patch import Part, Patch
@@ -32,7 +32,7 @@ _ZEROS = bytes(PIECE)
 
 
 def check(patch: Patch, image: Readable) -> Iterator[int]:
-    """Hash what the patch uses of the image. Yields the bytes of each block that is right. Raises Changed."""
+    """Hash what the patch uses of the image. Yields how many bytes were right so far. Raises Changed."""
     ranges, done = patch.contents.ranges, 0
     used = (image.read(at, count) for one in ranges for at, count in _pieces(one.length, OUT, one.at))
     for block, expected in zip(_blocks(used, patch.header.block), patch.contents.old, strict=True):
@@ -147,7 +147,10 @@ class _Run:
         header = self._patch.header
         if self._packing or op.codec >= len(header.unpack) or op.length > header.limits.spool:
             raise Malformed("an UNPACK is inside of a PACK, of no known codec, or larger than the header declares")
-        self._spool.fill(unpack(header.unpack[op.codec], Joined(self._image, op.extents), op.length))
+        name = header.unpack[op.codec]
+        if UNPACK.get(name, 0) > header.limits.codecs:
+            raise Malformed("a decompressor takes more memory than the header declares")
+        self._spool.fill(unpack(name, Joined(self._image, op.extents), op.length))
 
     def _begin(self, op: Pack) -> None:
         header = self._patch.header

@@ -73,6 +73,11 @@ def test_every_state_has_words_for_people(state: State) -> None:
     assert state is State.IDLE or words.doing(told) != state.value
 
 
+def test_how_a_payload_came_is_told_with_the_download() -> None:
+    event = {"state": "download", "outcome": "done", "version": "1.1.0", "evidence": {"system": "zstd, 9 bytes (not delta: why)"}}
+    assert words.happened(event) == "1.1.0 is downloaded; system as zstd, 9 bytes (not delta: why)"
+
+
 def test_an_event_of_another_version_of_otad_is_still_told() -> None:
     event = {"state": "hover", "outcome": "landed"}
     assert words.happened(event) == "hover: landed"

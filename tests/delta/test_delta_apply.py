@@ -126,7 +126,8 @@ BAD = {
     "bytes that are left": (Segment((Raw(1),), extra=b"ab"), "are left at the end"),
     "bytes that are missing": (Segment((Raw(2),), extra=b"a"), "are asked for"),
     "a spool that is too large": (Segment((Unpack(101, 0, (Extent(0, 1),)),)), "larger than the header"),
-    "a codec that is not named": (Segment((Unpack(1, 1, (Extent(0, 1),)),)), "no known codec"),
+    "a codec that is not named": (Segment((Unpack(1, 2, (Extent(0, 1),)),)), "no known codec"),
+    "a decompressor that takes too much": (Segment((Unpack(1, 1, (Extent(0, 1),)),)), "a decompressor takes more memory"),
     "what is not compressed": (Segment((Unpack(1, 0, (Extent(0, 99),)),)), "cannot decompress"),
     "a compressor that is not named": (Segment((Pack(1, 7), Raw(1)), extra=b"a"), "no known codec"),
     "a compressor that takes too much": (Segment((Pack(1, 0), Raw(1)), extra=b"a"), "more memory than"),
@@ -144,6 +145,6 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_what_a_patch_must_not_ask_for(tmp_path: Path, case: str) -> None:
     segment, why = BAD[case]
-    made = patch(OLD, bytes(2 * BLOCK), [segment], limits=SMALL, pack_=[XZ, "gzip -n -1"], unpack=["gzip"], ranges=[])
+    made = patch(OLD, bytes(2 * BLOCK), [segment], limits=SMALL, pack_=[XZ, "gzip -n -1"], unpack=["gzip", "xz"], ranges=[])
     with pytest.raises((Malformed, Changed, Unpackable), match=why):
         run(tmp_path, made)
