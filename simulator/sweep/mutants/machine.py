@@ -82,6 +82,11 @@ MUTANTS = (
         "INSTALL that failed goes on to REBOOT",
         lambda: edge(State.INSTALL, Outcome.FAILED, State.REBOOT),
     ),
+    Mutant(
+        "half decoded goes on",
+        "a delta that breaks in INSTALL goes on to REBOOT",
+        lambda: edge(State.INSTALL, Outcome.ANOTHER, State.REBOOT),
+    ),
     Mutant("held goes on", "a pause in INSTALL goes on to REBOOT", lambda: edge(State.INSTALL, Outcome.HELD, State.REBOOT)),
     Mutant(
         "validate goes idle",
