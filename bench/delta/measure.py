@@ -3,7 +3,7 @@
 Rules:
  1. CPU is user + system time of every process of the script, as the kernel tells it (wait4).
  2. Peak memory is the larger of two: the kernel's peak of the largest single process (ru_maxrss), and the most that all of them
-    held together (PSS, which counts shared pages once) at a moment when somebody looked, a few times a second.
+    held together (PSS, which counts shared pages once) at a moment when somebody looked, twice a second.
  3. A script that takes too long is ended with all its processes, and is told as such.
 """
 
@@ -24,7 +24,7 @@ import psutil
 
 from bench.delta import measured
 
-INTERVAL = 0.2  # s between two looks
+INTERVAL = 0.5  # s between two looks
 LAST_WORDS = 20
 
 
@@ -55,8 +55,11 @@ def run(script: str, folder: Path, variables: Mapping[str, str], limit: float) -
         )
         os.close(tells)
         watch = _Watch(process.pid, limit)
-        process.wait()
-        most = watch.ended()
+        try:
+            process.wait()
+        finally:  # nothing of it stays, whatever ended it
+            _kill(process.pid)
+            most = watch.ended()
         if watch.late:
             raise Failed(f"not done after {limit:.0f} s")
         cpu, kib, status = facts.read().split()
@@ -90,8 +93,12 @@ class _Watch:
             self._most = max(self._most, _held(self._pid))
             if time.monotonic() > self._until and not self.late:
                 self.late = True
-                with suppress(ProcessLookupError):  # it has just ended
-                    os.killpg(self._pid, signal.SIGKILL)
+                _kill(self._pid)
+
+
+def _kill(group: int) -> None:
+    with suppress(ProcessLookupError):  # it has ended
+        os.killpg(group, signal.SIGKILL)
 
 
 def _held(pid: int) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench.delta.contenders import Contender, contenders
@@ -70,3 +72,9 @@ def test_cpu_and_memory_of_every_process_are_counted(tmp_path: Path) -> None:
 def test_who_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="not done after 0 s"):
         run("sleep 60 | cat", tmp_path, {}, 0.1)
+
+
+def test_nothing_of_a_script_stays(tmp_path: Path) -> None:
+    _, said = run("sleep 60 > /dev/null & echo $!", tmp_path, {}, 60)
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int(said)).wait(timeout=10)
