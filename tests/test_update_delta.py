@@ -91,6 +91,7 @@ async def test_the_first_update_of_a_device_from_the_factory(depot: Depot, tmp_p
         assert [way.partition(",")[0] for way in downloads(board)] == (["delta"] if published else ["delta", "zstd"])
 
 
+@pytest.mark.slow
 async def test_a_root_that_was_written_to_gets_the_whole_payload(depot: Depot, tmp_path: Path) -> None:
     async with updated(depot, tmp_path) as board:
         spoil(board, B)
