@@ -199,7 +199,7 @@ class Explorer:
         nodes = [self.nodes[at] for at in circle]
         places = {node.place for node in nodes}
         if Place.RECOVERY in places:
-            self._passes(properties.on_bad(self._scenario, nodes[-1].device, "recovery"))
+            self._passes(properties.in_recovery(self._scenario, nodes[-1].device))
             return
         must(not any(self._reboots[at] for at in circle), "it does not boot for ever", f"{len(nodes)} states in a circle")
         must(Place.REST in places, "it comes to rest", f"{len(nodes)} states in a circle")

@@ -209,6 +209,15 @@ def without_otad(scenario: Scenario, device: Device) -> Residual | None:
     return on_bad(scenario, device, "Linux runs without otad")
 
 
+def in_recovery(scenario: Scenario, device: Device) -> Residual | None:
+    """Where recovery comes again and again: of two slots that take turns, none is good."""
+    env = device.env
+    turns = env.otad_fallback != "" and env.otad_fallback == env.otad_rollback
+    good = [content for content in device.slots if scenario.of(content) is Nature.GOOD]
+    must(not (turns and good), "of two slots that take turns, each gets its own", f"{env}; there is {good}")
+    return on_bad(scenario, device, "recovery")
+
+
 def on_bad(scenario: Scenario, device: Device, seen: str) -> Residual | None:
     """Where a device ends on a slot that is not good, or in recovery: nothing that is known to be good may be left."""
     good = [content for content in device.slots if scenario.of(content) is Nature.GOOD]

@@ -16,6 +16,7 @@ from otad.resume import BootClass, Resumed
 from otad.statemachine import Record, Step
 from simulator import bootloader
 from simulator.bootloader import Boot, Env, Loads
+from simulator.sweep import graph
 from simulator.sweep.kept import Effects
 from simulator.sweep.mutants import Mutant
 
@@ -127,6 +128,11 @@ MUTANTS = (
         "a flip in place of the fallback",
         "altbootcmd takes the other slot each time it is run",
         lambda: patch.object(bootloader, "_altbootcmd", flips),
+    ),
+    Mutant(
+        "no turns after recovery",
+        "recovery tries the same slot each time",
+        lambda: patch.object(graph, "retry", lambda env: env._replace(bootcount="0", otad_boots="0")),
     ),
     Mutant(
         "stable boots are not counted",
