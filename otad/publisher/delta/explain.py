@@ -16,8 +16,10 @@ from otad.publisher.delta.ledger import Ledger, Line
 
 WORTH = 50
 """A place is named when it costs at least this part of the patch."""
-HEAD = "header and index of the delta"
-NOBODY = "no file: metadata and free blocks of the image, the bundle's head"
+HEAD = "head"
+"""The operation that none is: the delta's own header and index."""
+OWN = "(header and index)"
+NOBODY = "(no file: metadata, free blocks)"
 MAKING_NOTHING = ("unpack", "pack")  # what is told between them makes the bytes
 
 
@@ -43,10 +45,10 @@ class Explained:
 
 def explained(ledger: Ledger, length: int, worth: int = WORTH) -> Explained:
     """What became of one pair, whose patch has `length` bytes."""
-    head = Line(HEAD, HEAD, 0, length - sum(line.costs for line in ledger.lines))
+    head = Line(OWN, HEAD, 0, length - sum(line.costs for line in ledger.lines))
     place = _places(ledger.lines, length // worth)
     operations = _shares((line.operation, line) for line in (*ledger.lines, head))
-    places = _shares([(HEAD, head), *((place[line.path], line) for line in ledger.lines)])
+    places = _shares([(OWN, head), *((place[line.path], line) for line in ledger.lines)])
     return Explained(length, operations, places, ledger.notes)
 
 

@@ -27,6 +27,7 @@ def svg(what: Explained, title: str) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
+            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
             f'<text x="4" y="20" font-size="16">{escape(title)}: {what.length:,} bytes</text>',
             *_legend(shares),
             *(line for share, place in cells for line in _cell(share, place, what.length)),
@@ -38,7 +39,7 @@ def svg(what: Explained, title: str) -> str:
 def _legend(shares: list[Share]) -> Iterator[str]:
     used = [name for name in MEANING if name in {share.mostly for share in shares}]
     for number, name in enumerate(used):
-        x = 4 + 150 * number
+        x = 4 + 190 * number
         yield f'<rect x="{x}" y="32" width="12" height="12" fill="{COLOURS[name]}"/>'
         yield f'<text x="{x + 18}" y="42">mostly {MEANING[name]} ({name})</text>'
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otad.publisher.cli import main
-from otad.publisher.delta.explain import HEAD, NOBODY, explained
+from otad.publisher.delta.explain import HEAD, NOBODY, OWN, explained
 from otad.publisher.delta.ledger import Ledger, Line
 from otad.publisher.delta.picture import svg
 from otad.publisher.delta.treemap import Rectangle, laid_out
@@ -36,7 +36,7 @@ def test_what_is_dear_is_named_and_what_is_cheap_is_told_of_the_folder_above() -
     assert places(50) == {
         "/boot/initrd.img": (600, 900, "delta"),
         "/usr/lib/python/x.py": (200, 50, "raw"),
-        HEAD: (170, 0, HEAD),
+        OWN: (170, 0, HEAD),
         "/usr/lib/": (20, 210, "delta"),
         NOBODY: (10, 5000, "copy"),
     }
