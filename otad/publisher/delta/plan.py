@@ -25,8 +25,8 @@ SEARCH, WINDOW = 8 << 20, 16 << 20
 """Bytes of new content that are searched for at once, and of old content where it is searched, at most."""
 LONG, NEAR = 1 << 20, 1 << 15
 """Bytes: copies between two changes that are at least this long are copies; inside of a file, and where there is none."""
-NEXT, TIMES = 1 << 18, 4
-"""How far around the same place a search goes: so many bytes, and so many times what is searched for. It costs what it sees."""
+NEXT, FAR = 1 << 18, 8
+"""How far around the same place a search goes: so many bytes, as many as it looks for, and FAR times those for what was moved."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ class _Like:
         """For `length` bytes at `start` of the new image."""
         # What was inserted or taken away before them has moved them, by this much as a rule.
         moved = abs(self.length - sum(one.length for one in self.extents))
-        reach = min(NEXT + TIMES * length + moved, (WINDOW - length) // 2)
+        reach = min(NEXT + length + min(moved, FAR * length), (WINDOW - length) // 2)
         low, high = start + self.shift - reach, start + self.shift + length + reach
         cut = ((max(low, one.logical), min(high, one.logical + one.length), one) for one in self.extents)
         return tuple(Extent(one.physical + begin - one.logical, end - begin) for begin, end, one in cut if end > begin)
