@@ -1,4 +1,4 @@
-"""What a delta is planned with: blocks that are the same, files that are pairs, parts that are alike, blobs that can be made again."""
+"""What a delta is planned with: blocks that are the same, pairs of files, parts that are alike, blobs that can be made again."""
 
 from __future__ import annotations
 
