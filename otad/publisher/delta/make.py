@@ -14,12 +14,15 @@ import multiprocessing
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from otad.delta import format as deltas
 from otad.delta.ops import Extent
+from otad.errors import OtadError, Who
 from otad.formats import swu
 from otad.formats.swu import cpio
 from otad.publisher.delta import ext4, plan, segment
@@ -63,7 +66,10 @@ class Payload:
 
 
 def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, level: int = 19, progress: Progress = quiet) -> Ledger:
-    """Write the delta from `old` to `new` to `out`. `scratch`: a folder for what compressed files hold."""
+    """Write the delta from `old` to `new` to `out`. `scratch`: a folder for what compressed files hold.
+
+    Raises OtadError("delta-killed") when one of its processes was ended.
+    """
     notes: list[str] = []
     known, found = (_file_system(payload.image, name, notes) for payload, name in ((old, "old"), (new, "new")))
     wanted, like = found.files, pairs(known.files, found.files)
@@ -111,8 +117,16 @@ def _segments(planned: Iterable[Piece]) -> Iterator[list[Piece]]:
     yield together
 
 
-def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(min(PROCESSES, len(os.sched_getaffinity(0))), multiprocessing.get_context("spawn"))
+@contextmanager
+def _pool() -> Iterator[Executor]:
+    processes = min(PROCESSES, len(os.sched_getaffinity(0)))
+    try:
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+            yield pool
+    except BrokenProcessPool as error:
+        what = f"one of {processes} processes that compare was ended by the system"
+        remedy = "Give it more memory (500 MiB for each process), and run it again"
+        raise OtadError("delta-killed", what, remedy, who=Who.INTEGRATOR) from error
 
 
 def _all_done(parts: Sequence[Sequence[Piece]], level: int, pool: Executor, progress: Progress) -> Iterator[Done]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from otad.delta.ops import Kind
+from otad.errors import OtadError
+from otad.publisher.delta.covers import Cover
 from otad.publisher.delta.ledger import Ledger
 from otad.publisher.delta.make import Payload, make
 from otad.publisher.delta.proof import proved
@@ -55,3 +60,19 @@ def test_an_update_costs_what_changed(pair: tuple[Path, Path], tmp_path: Path) -
 def test_the_lines_of_the_ledger_add_up(pair: tuple[Path, Path], tmp_path: Path) -> None:
     delta, ledger = made(*pair, tmp_path)
     assert 0.5 < sum(line.costs for line in ledger.lines) / delta.stat().st_size <= 1
+
+
+def killed(_old: bytes, _new: bytes) -> Sequence[Cover]:
+    """An engine for which the system has no memory left."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return ()
+
+
+def test_a_process_that_the_system_ended_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_bytes(trees.noise(1, 50_000))
+    new.write_bytes(trees.edited(trees.noise(1, 50_000), 2))
+    monkeypatch.setattr("otad.publisher.delta.make.BEST", killed)
+    with pytest.raises(OtadError) as told:
+        made(old, new, tmp_path)
+    assert told.value.cause.code == "delta-killed"
