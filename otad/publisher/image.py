@@ -84,11 +84,12 @@ def identity(image: Path) -> Identity | None:
 
 
 def _write_identity(image: Path, wanted: Identity, epoch: int) -> None:
-    folders = [str(folder) for folder in reversed(PurePosixPath(IDENTITY).parents)][1:]
+    folders = [str(folder) for folder in reversed(PurePosixPath(IDENTITY).parents)]
     with drafts.draft(image.parent) as text:
         text.file.write(encode(wanted.model_dump()) + b"\n")
         text.file.flush()
-        make = [f"mkdir {folder}" for folder in folders]  # one that exists is left as it is, with a message nobody sees
+        # debugfs that is told to make a folder that exists leaves an inode without a name behind
+        make = [f"mkdir {folder}" for folder in folders if not _run(["debugfs", "-R", f"stat {folder}", str(image)])]
         own = [f"sif {IDENTITY} {field}" for field in ("mode 0100644", "uid 0", "gid 0", f"mtime @{epoch}")]
         _run(["debugfs", "-w", "-f", "-", str(image)], epoch, [*make, f"rm {IDENTITY}", f'write "{text.path}" {IDENTITY}', *own])
     if identity(image) != wanted:

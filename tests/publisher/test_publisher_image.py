@@ -52,6 +52,16 @@ def test_it_is_sound_and_holds_the_tree(tree: Path, tmp_path: Path) -> None:
     assert debugfs(tmp_path / "x.img", 'cat "/etc/os release"') == "a name with a space\n"
 
 
+def test_a_tree_that_says_already_what_it_was_gives_a_sound_image(tree: Path, tmp_path: Path) -> None:
+    """In the field: the root file system of a device, copied and made into the next release."""
+    old = tree / IDENTITY.lstrip("/")
+    old.parent.mkdir(parents=True)
+    old.write_text("{}")
+    from_directory(tree, tmp_path / "x.img", WHAT, MAKE)
+    subprocess.run(["e2fsck", "-fn", tmp_path / "x.img"], check=True, capture_output=True)
+    assert identity(tmp_path / "x.img") == WHAT
+
+
 def test_the_same_tree_gives_the_same_bytes(tree: Path, tmp_path: Path) -> None:
     from_directory(tree, tmp_path / "a.img", WHAT, MAKE)
     times = (tree / "etc" / "os release").stat().st_mtime
