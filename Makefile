@@ -1,5 +1,5 @@
 # Every target works from a bare checkout: it first brings what is missing (tools/bootstrap says what). `make` lists them.
-.PHONY: help setup demo board test test-board test-qemu torture lint bench bench-delta fuzz sweep mutants graph settings failures schemas pictures lock hooks install install-python install-system clean
+.PHONY: help setup demo board test test-board test-qemu torture torture-qemu lint bench bench-delta fuzz sweep mutants graph settings failures schemas pictures lock hooks install install-python install-system clean
 
 PY := .venv/bin/python
 
@@ -26,13 +26,17 @@ test-board: setup  ## tests on the real U-Boot and on the board in QEMU (ARGS= f
 	@tools/packages tools/packages-qemu.txt
 	@$(PY) -m pytest -q -m board tests/board $(ARGS)
 
-test-qemu: setup  ## longer stories on the board in QEMU (ARGS= for pytest)
+test-qemu: setup  ## the longer stories on the board in QEMU: hours (ARGS=-k panic: one of them)
 	@tools/packages tools/packages-qemu.txt
 	@$(PY) -m pytest -q -m qemu tests/board $(ARGS)
 
 torture: setup  ## updates cut off at random: N boards (20), SEED= of the first (ARGS=--prove: is a missing fsync found?)
 	@mkdir -p build
 	@$(PY) -m simulator.torture -n $(or $(N),20) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+torture-qemu: setup  ## the same on the board in QEMU: N devices (10), SEED= of the first, for at most T seconds (3600)
+	@tools/packages tools/packages-qemu.txt
+	@$(PY) -m simulator.qemu.torture -n $(or $(N),10) --seed $(or $(SEED),1) --seconds $(or $(T),3600)
 
 lint: setup  ## ruff, mypy --strict, import-linter
 	@tools/lint

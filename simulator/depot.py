@@ -37,6 +37,11 @@ class Depot:
         """A new depot with its own keys, and nothing published."""
         return cls(folder, Workspace.create(folder / "workspace", PRODUCT, Ceremony(bundle_type=KeyType.EC), now=now()))
 
+    @classmethod
+    def open(cls, folder: Path) -> Depot:
+        """What was made there before."""
+        return cls(folder, Workspace.open(folder / "workspace"))
+
     @property
     def out(self) -> Path:
         """What a web server serves."""

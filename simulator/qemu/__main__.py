@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make board", description=__doc__)
     parser.add_argument("--new", action="store_true", help="a new card")
     parser.add_argument("--uboot", type=Path, help="your own u-boot.bin")
-    parser.add_argument("--root", type=Path, help=f"your own ext4 image of slot A, at most {rootfs.SIZE >> 20} MiB")
+    parser.add_argument("--root", type=Path, help=f"your own ext4 image of slot A, at most {card.LAYOUT['a'][1]} MiB")
     arguments = parser.parse_args()
     folder = Path("build/board")
     try:
@@ -32,7 +32,7 @@ def main() -> None:
             root = given.root(arguments.root) if arguments.root else rootfs.made(Cache.default())
             card.create(folder / "factory.img", root, {}, recovery.made(Cache.default()))
             board.overlay(drive, folder / "factory.img")
-        command = board.command(uboot, drive, "mon:stdio")
+        command = board.command(uboot, drive, "-serial", "mon:stdio")
     except NotReady as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None

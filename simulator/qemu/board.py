@@ -1,88 +1,83 @@
-"""The board: QEMU with the real U-Boot and a card. Its console is read all the time, and asked.
+"""The board: QEMU with the real U-Boot and a card. What it says is read all the time, and waited for.
 
 Rules:
  1. Cutting the power is SIGKILL for QEMU: what the guest has not written to the card is lost.
  2. QEMU dies with whoever started it: no board outlives its test.
- 3. Everything waits for what the console says, never for a time; the limits bound a hang, several times over.
+ 3. Everything waits for what the board says, never for a time; the limits bound a hang, several times over.
+ 4. Seconds are those of this machine: the guest's clock runs with it, and a busy machine makes a slow board.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import socket
 import subprocess
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from typing_extensions import Self
 
+from simulator.qemu.qmp import Qmp
+from simulator.qemu.tape import PATIENCE, BoardError, Said, Tape
 from simulator.qemu.tools import need
 
-PATIENCE = 900.0
-"""Seconds that anything may take: a boot takes half a minute on an idle machine."""
-
-LAST = 4000  # characters of the console in a message
 HARDWARE = (
     *("-M", "virt", "-cpu", "cortex-a57", "-smp", "2", "-accel", "tcg,thread=multi", "-m", "1024"),
     *("-display", "none", "-device", "sdhci-pci", "-device", "sd-card,drive=card"),
-    *("-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile="),
+    *("-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile=,id=net"),
     *("-device", "i6300esb", "-action", "watchdog=reset"),
 )
-
-
-class BoardError(Exception):
-    """The board did not come to where it had to; the message ends with its console."""
+BANNER = r"^U-Boot 20\d\d"
+SHELL = r"bash-5"
+ALIVE = ("running", "degraded")  # systemctl(1), is-system-running
 
 
 @dataclass(frozen=True)
-class Said:
+class Ran:
     """What a command in the guest wrote, and its exit status."""
 
     status: int
     out: str
 
 
-def command(uboot: Path, card: Path, serial: str = "stdio") -> list[str]:
-    """QEMU's command line, with the console at `serial`. It is killed with its parent."""
+def command(uboot: Path, card: Path, *more: str) -> list[str]:
+    """QEMU's command line. It is killed with its parent."""
     need({"qemu-system-aarch64": "qemu-system-arm", "setpriv": "util-linux"})
-    drive = f"if=none,id=card,format=qcow2,cache=writethrough,file={card}"
-    return [
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        "qemu-system-aarch64",
-        *HARDWARE,
-        "-serial",
-        serial,
-        "-bios",
-        str(uboot),
-        "-drive",
-        drive,
-    ]
+    # Each write is in the file when the guest is told so, whatever becomes of QEMU. It need not survive this machine's own end:
+    # the card is written in pieces of 512 bytes, and a flush to the disk for each would take hours.
+    cache = "cache.writeback=off,cache.no-flush=on"
+    drive = f"if=none,id=card,format=qcow2,{cache},file={card}"
+    killed = ("setpriv", "--pdeathsig", "KILL")
+    return [*killed, "qemu-system-aarch64", *HARDWARE, "-bios", str(uboot), "-drive", drive, *more]
 
 
 def overlay(card: Path, base: Path) -> Path:
-    """A card that begins as `base` and keeps what is written to it by itself."""
+    """A card that begins as `base` (qcow2, or else raw) and keeps what is written to it by itself."""
     need({"qemu-img": "qemu-utils"})
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base.absolute(), card], check=True)
+    of = base.suffix.removeprefix(".") if base.suffix == ".qcow2" else "raw"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", of, "-b", base.absolute(), card], check=True)
     return card
 
 
 class Board:
     """A board with `card` (qcow2) in it. `async with Board(...) as board`: at the end its power is cut.
 
-    console  all that it said, also in `card`.console
+    card     the card; it may be changed while the power is off (`cardreader`)
+    console  all that U-Boot, the kernel and the shell said; also in `card`.console
+    journal  all that the system log said, boot by boot; also in `card`.journal
+    clock    what the board's clock says when the power comes, as `2026-11-22T10:00:00`; None: the time that it is
     """
 
-    def __init__(self, uboot: Path, card: Path) -> None:
-        self._command = command(uboot, card)
-        self._log = card.with_suffix(".console")
+    def __init__(self, uboot: Path, card: Path, clock: str | None = None) -> None:
+        self._uboot, self.card, self.clock = uboot, card, clock
+        self.console = Tape("console", card.with_suffix(".console"))
+        self.journal = Tape("journal", card.with_suffix(".journal"))
+        self._said = card.with_suffix(".qemu")
         self._qemu: asyncio.subprocess.Process | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._news = asyncio.Event()
-        self._seen = 0
-        self.console = ""
+        self._qmp: Qmp | None = None
+        self._ears: asyncio.Future[tuple[None, None]] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,51 +87,94 @@ class Board:
 
     async def power_on(self) -> None:
         """Start from U-Boot."""
-        pipe = asyncio.subprocess.PIPE
-        self._qemu = await asyncio.create_subprocess_exec(
-            *self._command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.STDOUT
+        assert self._qemu is None, "the power is on already"
+        self.console.skip()
+        self.journal.skip()
+        lines = {name: socket.socketpair() for name in ("console", "journal", "qmp")}
+        with ExitStack() as ends, self._said.open("wb") as said:
+            theirs = {name: ends.enter_context(pair[1]).fileno() for name, pair in lines.items()}
+            self._qemu = await asyncio.create_subprocess_exec(
+                *command(self._uboot, self.card, *self._wired(theirs)),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                pass_fds=tuple(theirs.values()),
+            )
+        ours = {name: await asyncio.open_connection(sock=pair[0]) for name, pair in lines.items()}
+        self._qmp = Qmp(*ours["qmp"])
+        self._keys = ours["console"][1]
+        self._ears = asyncio.gather(
+            self._listen(self._qemu, self.console, *ours["console"]), self._listen(self._qemu, self.journal, *ours["journal"])
         )
-        self._reader = asyncio.create_task(self._read(self._qemu))
 
     async def cut(self) -> None:
         """Cut the power, now."""
         if self._qemu and self._qemu.returncode is None:
             self._qemu.kill()
-        if self._qemu and self._reader:
-            await self._reader
-            await self._qemu.wait()
-        self._qemu = self._reader = None
+        if self._ears:
+            await self._ears
+        if self._qmp:
+            self._qmp.close()
+        self._qemu = self._ears = self._qmp = None
 
-    async def until(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
-        """Wait for what the console says next. Raises BoardError when it does not, or when QEMU ends."""
-        try:
-            return await asyncio.wait_for(self._until(re.compile(pattern, re.MULTILINE)), timeout)
-        except asyncio.TimeoutError:
-            raise BoardError(f"{pattern!r} was not said within {timeout:g} s:\n{self.console[-LAST:]}") from None
+    async def booted(self) -> str:
+        """Wait for the next boot that comes to a shell, and until nothing is being started any more; the slot, or "recovery"."""
+        await self.console.until(SHELL)
+        state = await self.run("systemctl is-system-running --wait")
+        if state.out.strip() not in ALIVE:
+            raise BoardError(f"the system is {state.out.strip()}{self.console.last()}")
+        return (await self.run("sed 's/.*otad.slot=//; s/ .*//' /proc/cmdline")).out.strip()
 
-    async def run(self, words: str, timeout: float = PATIENCE) -> Said:
+    async def run(self, words: str, timeout: float = PATIENCE) -> Ran:
         """Run a shell command in the guest, as root."""
-        assert self._qemu
-        assert self._qemu.stdin
         # the terminal echoes what is typed: the quotes keep the echo from looking like the answer
-        self._qemu.stdin.write(f"echo 'be''gin'; {words}; echo 'en''d' $?\n".encode())
-        found = await self.until(r"^begin\r?\n(?P<out>(?:.*\n)*?)end (?P<status>\d+)\r?$", timeout)
-        return Said(int(found["status"]), found["out"].replace("\r", ""))
+        self.type(f"echo '[r''un]'; {words}; echo '[r''an' $?]")
+        answer = r"\[run\]\r?\n(?P<out>[\s\S]*?)\[ran (?P<status>\d+)\]"
+        found = await self.console.until(answer, timeout)
+        return Ran(int(found["status"]), found["out"].replace("\r", ""))
 
-    async def _until(self, pattern: re.Pattern[str]) -> re.Match[str]:
-        while not (found := pattern.search(self.console, self._seen)):
-            if self._reader is None or self._reader.done():
-                raise BoardError(f"QEMU has ended:\n{self.console[-LAST:]}")
-            self._news.clear()
-            await self._news.wait()
-        self._seen = found.end()
-        return found
+    def type(self, words: str) -> None:
+        """Type a line at the shell, and wait for nothing."""
+        assert self._qemu, "the power is off"
+        self._keys.write(f"{words}\n".encode())
 
-    async def _read(self, qemu: asyncio.subprocess.Process) -> None:
-        assert qemu.stdout
-        with self._log.open("ab", buffering=0) as log:
-            while some := await qemu.stdout.read(4096):
-                log.write(some)
-                self.console += some.decode(errors="replace")
-                self._news.set()
-        self._news.set()
+    async def until(self, pattern: str, timeout: float = PATIENCE) -> Said:
+        """Wait for what the console says next. Raises BoardError when it does not."""
+        return await self.console.until(pattern, timeout)
+
+    async def holds(self, condition: str, timeout: float = PATIENCE) -> None:
+        """Wait until a shell command in the guest succeeds."""
+        await self.run(f"until {condition}; do sleep 0.2; done", timeout)
+
+    async def ended(self, state: str, outcome: str, timeout: float = PATIENCE) -> Said:
+        """Wait until otad tells that one of its states has ended so; what it said of it."""
+        return await self.journal.until(rf"otad\[\d+\]: {state}: {outcome}.*", timeout)
+
+    async def hang(self) -> None:
+        """PID 1 hangs for good: the hardware watchdog is all that is left."""
+        self.type("kill -SEGV 1")
+        await self.console.until("Freezing execution")
+
+    async def plug(self, *, network: bool) -> None:
+        """Put in or pull out the network cable."""
+        assert self._qmp, "the power is off"
+        await self._qmp.tell("set_link", name="net", up=network)
+
+    def _wired(self, fds: dict[str, int]) -> list[str]:
+        clock = ["-rtc", f"base={self.clock}"] if self.clock else []
+        lines = [word for name, fd in fds.items() for word in ("-chardev", f"socket,id={name},fd={fd}")]
+        second = ["-device", "virtio-serial-pci", "-device", "virtconsole,chardev=journal"]
+        return [*lines, "-serial", "chardev:console", *second, "-mon", "chardev=qmp,mode=control", *clock]
+
+    async def _listen(
+        self, qemu: asyncio.subprocess.Process, tape: Tape, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
+            await tape.record(reader)
+        except ConnectionResetError:
+            pass  # QEMU was killed while something was on its way to it
+        finally:
+            writer.close()
+        status = await qemu.wait()
+        words = self._said.read_text(errors="replace").strip()
+        tape.end(f"QEMU has ended with status {status}{': ' + words if words else ''}")

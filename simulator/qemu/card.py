@@ -7,17 +7,21 @@ Rules:
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from simulator.qemu import parity, rootfs
+from simulator.qemu import parity
 from simulator.qemu.uboot import BOARD
 
 MIB = 1 << 20
 SIZE = 2048  # MiB
 LAYOUT = {"boot": (8, 16), "a": (24, 512), "b": (536, 512), "data": (1048, 640), "recovery": (1688, 64)}
 """Partition: (first MiB, MiB), in order: /dev/mmcblk0p1 to p5."""
+Files = Mapping[str, bytes | None]
+"""{path: content}; None: taken away."""
 
 
 def create(card: Path, slot_a: Path, data: Mapping[str, bytes], recovery: Path | None = None) -> None:
@@ -29,40 +33,59 @@ def create(card: Path, slot_a: Path, data: Mapping[str, bytes], recovery: Path |
         file.truncate(SIZE * MIB)
     lines = [f"start={start}MiB, size={size}MiB, name={name}" for name, (start, size) in LAYOUT.items()]
     subprocess.run(["sfdisk", "-q", card], input="\n".join(["label: gpt", *lines]), text=True, check=True)
-    _put(card, "a", slot_a)
+    _write(card, "a", slot_a)
     if recovery:
-        _put(card, "recovery", recovery)
+        _write(card, "recovery", recovery)
     files = card.with_suffix(".data")
     files.mkdir()
     for name, content in data.items():
         (files / name).parent.mkdir(parents=True, exist_ok=True)
         (files / name).write_bytes(content)
     image = card.with_suffix(".ext4")
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-d", files, image, f"{LAYOUT['data'][1]}M"], check=True)
-    _put(card, "data", image)
+    command = ["mkfs.ext4", "-q", "-F", "-d", str(files), str(image), f"{LAYOUT['data'][1]}M"]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    _write(card, "data", image)
     image.unlink()
+    shutil.rmtree(files)
     _environment(card)
 
 
-def personal(image: Path, root: Path, files: Mapping[str, bytes | None]) -> Path:
-    """The image `root` as `image`, with some files replaced; None: taken away."""
-    assert root.stat().st_size == rootfs.SIZE
+def personal(image: Path, root: Path, files: Files) -> Path:
+    """The image `root` as `image`, with `files` put in."""
     subprocess.run(["cp", "--sparse=always", root, image], check=True)
-    script = []
-    for number, (name, content) in enumerate(files.items()):
-        script.append(f"rm {name}")
-        if content is not None:
-            part = image.with_suffix(f".{number}")
-            part.write_bytes(content)
-            script += [f'write "{part}" {name}', f"sif {name} mode 0100644", f"sif {name} uid 0", f"sif {name} gid 0"]
-    subprocess.run(["debugfs", "-w", "-f", "-", image], input="\n".join(script), text=True, capture_output=True, check=True)
-    for name, content in files.items():  # debugfs exits 0 whatever happens
-        said = subprocess.run(["debugfs", "-R", f"cat {name}", image], capture_output=True, check=True).stdout
-        assert said == (content or b""), f"debugfs could not write {name}"
+    put(str(image), files)
     return image
 
 
-def _put(card: Path, partition: str, image: Path) -> None:
+def put(filesystem: str, files: Files) -> None:
+    """Put files into an ext4 file system, as debugfs names it: IMAGE, or CARD?offset=BYTES. What begins with #! is a program."""
+    folders = {str(folder) for name in files for folder in PurePosixPath(name).parents}
+    script = [f"mkdir {folder}" for folder in sorted(folders) if not _there(filesystem, folder)]
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, content) in enumerate(files.items()):
+            script.append(f"rm {name}")
+            if content is not None:
+                part = Path(folder) / str(number)
+                part.write_bytes(content)
+                mode = "0100755" if content.startswith(b"#!") else "0100644"
+                script += [f'write "{part}" {name}', *(f"sif {name} {field}" for field in (f"mode {mode}", "uid 0", "gid 0"))]
+        command = ["debugfs", "-w", "-f", "-", filesystem]
+        subprocess.run(command, input="\n".join(script), text=True, capture_output=True, check=True)
+    for name, content in files.items():  # debugfs exits 0 whatever happens
+        assert read(filesystem, name) == (content or b""), f"debugfs could not write {name} into {filesystem}"
+
+
+def _there(filesystem: str, name: str) -> bool:
+    """Debugfs must not be asked to make a folder that is there: it leaves an inode without a name behind."""
+    return bool(subprocess.run(["debugfs", "-R", f"stat {name}", filesystem], capture_output=True, check=True).stdout)
+
+
+def read(filesystem: str, name: str) -> bytes:
+    """A file of an ext4 file system; empty when it is not there."""
+    return subprocess.run(["debugfs", "-R", f"cat {name}", filesystem], capture_output=True, check=True).stdout
+
+
+def _write(card: Path, partition: str, image: Path) -> None:
     command = ["dd", f"if={image}", f"of={card}", "bs=1M", f"seek={LAYOUT[partition][0]}", "conv=notrunc,sparse", "status=none"]
     subprocess.run(command, check=True)
 

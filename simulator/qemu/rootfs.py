@@ -28,14 +28,20 @@ PACKAGES = (
     *("kmod", "libubootenv-tool", "linux-image-arm64", "login", "mount", "netbase", "procps", "python3", "sed", "swupdate"),
     *("systemd", "systemd-sysv", "tar", "udev", "util-linux"),
 )
-MODULES = ("crc32c_generic", "sdhci-pci", "mmc_block", "ext4", "virtio_pci", "virtio_net", "i6300esb", "af_packet")
+MODULES = (
+    *("crc32c_generic", "sdhci-pci", "mmc_block", "ext4", "virtio_pci", "virtio_net", "virtio_console", "i6300esb", "af_packet"),
+)
 MASKED = (
     *("binfmt-support.service", "proc-sys-fs-binfmt_misc.automount", "serial-getty@ttyAMA0.service", "getty@tty1.service"),
     *("swupdate.service", "swupdate.socket", "swupdate-progress.service", "e2scrub_reap.service", "e2scrub_all.timer"),
     *("systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "apt-daily.timer", "apt-daily-upgrade.timer"),
 )
-ENABLED = ("systemd-networkd.service", "board-shell.service", "otad-data.service")
-UNWANTED = ("lib/modules", "usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/cache/apt", "var/lib/apt")
+ENABLED = ("systemd-networkd.service", "board-shell.service", "application.service", "otad-data.service")
+UNWANTED = (
+    *("lib/modules", "usr/lib/linux-image-*", "lib/udev/hwdb.d", "usr/lib/*/perl", "usr/lib/*/perl-base", "usr/share/perl"),
+    *("usr/lib/*/gconv", "usr/lib/*/libperl.so.*", "usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info"),
+    *("var/cache/apt", "var/lib/apt"),
+)
 TOOLS = {
     "mmdebstrap": "mmdebstrap",
     **initrd.TOOLS,
@@ -45,8 +51,8 @@ TOOLS = {
     "make": "make",
 }
 ROOM = 3 << 30
-SIZE = 512 << 20
-"""Bytes of a slot."""
+SIZE = 320 << 20
+"""Bytes of the image: a slot has room for more."""
 
 
 def made(cache: Cache) -> Path:
@@ -91,8 +97,8 @@ def _make(cache: Cache, part: Path) -> None:
     run(["cp", "-a", debian_tree(cache), tree], part, log)
     initrd.write(tree, MODULES, {"init": HERE / "initrd-init"}, tree / "boot" / "initrd", log)
     initrd.kernel(tree).rename(tree / "boot" / "Image")
-    for name in UNWANTED:
-        shutil.rmtree(tree / name, ignore_errors=True)
+    for unwanted in (path for name in UNWANTED for path in tree.glob(name)):
+        shutil.rmtree(unwanted) if unwanted.is_dir() else unwanted.unlink()
     _otad(tree, part, log)
     _users(tree, log)
     shutil.copytree(HERE / "overlay", tree, dirs_exist_ok=True)

@@ -15,12 +15,18 @@ from simulator.qemu.tools import NotReady
 
 WHOLE = {"parity_cases": 860, "parity_cases_qemu": 40}
 """What a run of all the tests comes to, at least."""
+QUICK = ("test_good.py", "test_unbootable.py", "test_otad_broken.py")
+"""Stories that each change has to pass."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of this needs the packages of tools/packages-qemu.txt, and minutes: `make test-board` and `make test-qemu` ask."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("qemu"):
+    here = Path(__file__).parent
+    for item in (item for item in items if here in item.path.parents):
+        if here / "scenarios" in item.path.parents:
+            item.add_marker(pytest.mark.timeout(3600))
+            item.add_marker(pytest.mark.board if item.path.name in QUICK else pytest.mark.qemu)
+        elif not item.get_closest_marker("qemu"):
             item.add_marker(pytest.mark.board)
 
 

@@ -1,0 +1,72 @@
+"""What the stories of this folder begin with: 1.1.0 is on offer, and the device has armed it, has confirmed it, or never saw it.
+
+Each device is made once, and a story is told on an overlay of it. While the power is off its card may be changed:
+
+    with inserted(field.board.card) as card: ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from simulator.qemu import shelf
+from simulator.qemu.board import Board
+from simulator.qemu.cache import Cache
+from simulator.qemu.field import Field
+from simulator.qemu.fleet import Fleet
+from simulator.qemu.shelf import Moment
+from simulator.qemu.tools import NotReady
+
+
+def taken(make: Callable[[Cache], Moment]) -> Moment:
+    try:
+        return make(Cache.default())
+    except NotReady as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def moment() -> Moment:
+    """The device that has armed 1.1.0, from which the fleet is taken too."""
+    return taken(shelf.armed)
+
+
+@pytest.fixture(scope="session")
+def fleet(moment: Moment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """The repository, and whoever takes the events."""
+    made = moment.fleet(tmp_path_factory.mktemp("fleet") / "f")
+    with made.serving():
+        yield made
+
+
+@pytest.fixture
+async def armed(moment: Moment, fleet: Fleet, tmp_path: Path) -> AsyncIterator[Field]:
+    """A device that will boot 1.1.0 in slot B on trial when its power comes; 1.0.0 is in A."""
+    async with begun(moment, fleet, tmp_path) as field:
+        yield field
+
+
+@pytest.fixture
+async def committed(fleet: Fleet, tmp_path: Path) -> AsyncIterator[Field]:
+    """A device on which 1.1.0 runs in slot B, confirmed; 1.0.0 is in A."""
+    async with begun(taken(shelf.committed), fleet, tmp_path) as field:
+        yield field
+
+
+@pytest.fixture
+async def settled(fleet: Fleet, tmp_path: Path) -> AsyncIterator[Field]:
+    """A device on which 1.0.0 runs in slot A, and nothing is in B. It does not know yet of 1.1.0, which is on offer."""
+    async with begun(taken(shelf.settled), fleet, tmp_path) as field:
+        yield field
+
+
+@asynccontextmanager
+async def begun(moment: Moment, fleet: Fleet, folder: Path) -> AsyncIterator[Field]:
+    """The device, its power still off. At the end it is cut."""
+    fleet.events.clear()
+    async with Board(moment.parts.uboot, moment.card(folder / "card.qcow2")) as board:
+        yield Field(board, fleet)

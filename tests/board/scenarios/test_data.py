@@ -1,0 +1,31 @@
+"""The data partition is full, or is no file system any more."""
+
+from __future__ import annotations
+
+from simulator.qemu.cardreader import inserted
+from simulator.qemu.field import Field
+
+
+async def test_full(settled: Field) -> None:
+    """The release is refused before a byte is fetched, with what is missing; and taken when there is room."""
+    await settled.board.power_on()
+    await settled.board.booted()
+    await settled.board.run("head -c 540M /dev/zero > /data/log/somebody-elses")
+    await settled.takes()
+    failed = await settled.board.ended("download", r"(failed|rejected)")
+    assert "MiB" in failed[0]
+    await settled.board.run("rm /data/log/somebody-elses; otactl retry; otactl check --no-wait")
+    await settled.board.ended("download", "done")
+
+
+async def test_unmountable(settled: Field) -> None:
+    """No update can be remembered, so none is begun; but the device runs, and no boot counts against its slot."""
+    with inserted(settled.board.card) as card:
+        card.wipe("data")
+    for _ in range(2):
+        await settled.board.power_on()
+        assert await settled.board.booted() == "A"
+        await settled.board.holds("fw_printenv -n otad_boots | test $(cat) = 0")
+        said = await settled.board.run("otactl status")
+        assert "data" in said.out
+        await settled.board.cut()
