@@ -160,6 +160,15 @@ class Board:
         assert self._qmp, "the power is off"
         await self._qmp.tell("set_link", name="net", up=network)
 
+    async def reach(self, port: int) -> int:
+        """The port of this machine's loopback that leads to the board's TCP `port`."""
+        assert self._qmp, "the power is off"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            here: int = free.getsockname()[1]
+        words = f"hostfwd_add n0 tcp:127.0.0.1:{here}-:{port}"
+        await self._qmp.tell("human-monitor-command", **{"command-line": words})
+        return here
+
     def _wired(self, fds: dict[str, int]) -> list[str]:
         clock = ["-rtc", f"base={self.clock}"] if self.clock else []
         lines = [word for name, fd in fds.items() for word in ("-chardev", f"socket,id={name},fd={fd}")]

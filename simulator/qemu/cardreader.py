@@ -8,11 +8,12 @@ Rules:
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from otad.bootenv import uboot
 from otad.bootenv.uboot import parse
 from simulator.qemu import card, parity
 from simulator.qemu.card import LAYOUT, MIB, Files
@@ -77,6 +78,12 @@ class Inserted:
     def environment(self) -> dict[str, str]:
         """The boot environment: the newer of its whole copies."""
         return parse(self._copy(self._newest())[parity.HEADER :].split(b"\0\0")[0].decode().replace("\0", "\n"))
+
+    def store(self, change: Mapping[str, str]) -> None:
+        """Change variables of the boot environment, in one store."""
+        config = self.raw.with_suffix(".config")
+        config.write_text("".join(f"{self.raw} {offset:#x} {parity.SIZE:#x}\n" for offset in parity.COPIES))
+        subprocess.run(["fw_setenv", "-c", config, "-s", "-"], input=uboot.script(change), text=True, check=True)
 
     def tear(self) -> None:
         """The power went while the newest copy was being stored: all but its first sector is erased."""

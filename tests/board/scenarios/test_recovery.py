@@ -1,0 +1,134 @@
+"""Recovery: when no slot comes up it runs, says why, can be reached, and gives the slots another chance."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from otad.bootenv.uboot import parse
+from simulator.qemu import card
+from simulator.qemu.board import BANNER, Board, overlay
+from simulator.qemu.cache import Cache
+from simulator.qemu.cardreader import inserted
+from simulator.qemu.field import Field
+from simulator.qemu.fleet import Fleet
+from simulator.qemu.shelf import Parts
+from simulator.qemu.tools import NotReady
+
+WAIT = 30  # seconds in place of half an hour
+COUNTED = r"Saving Environment to MMC.*OK"
+WHY = r"otad recovery: (slot .*\d)"
+AGAIN = r"otad recovery: nobody is here, the slots are tried again"
+
+
+@dataclass(frozen=True)
+class Factory:
+    """Makes boards that have never run: A as `image`, or nothing in it; nothing in B."""
+
+    parts: Parts
+    fleet: Fleet
+    image: Path
+    folder: Path
+
+    def board(self, *, slot_a: bool = True, recovery: bool = True, **env: str) -> Board:
+        """A new one; its environment is the built-in one, but for `env` and a shorter half hour."""
+        base, nothing = self.folder / "factory.img", self.folder / "nothing"
+        nothing.touch()
+        card.create(base, self.image if slot_a else nothing, {}, self.parts.recovery if recovery else None)
+        drive = overlay(self.folder / "card.qcow2", base)
+        with inserted(drive) as reader:
+            reader.store({"otad_recovery_wait": str(WAIT), **env})
+        base.unlink()  # the card is whole since it was in the reader
+        return Board(self.parts.uboot, drive)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Parts, Fleet, Path]]:
+    try:
+        parts = Parts.made(Cache.default())
+    except NotReady as error:
+        pytest.fail(str(error), pytrace=False)
+    fleet = Fleet.create(tmp_path_factory.mktemp("recovery") / "fleet", parts.root)
+    image = fleet.image("1.0.0", {})
+    yield parts, fleet, image
+    image.unlink()
+
+
+@pytest.fixture
+def factory(made: tuple[Parts, Fleet, Path], tmp_path: Path) -> Factory:
+    return Factory(*made, tmp_path)
+
+
+async def page(board: Board) -> str:
+    """What somebody on the network reads, who asks until he is answered."""
+    url = f"http://127.0.0.1:{await board.reach(80)}/"
+    while True:
+        try:
+            return await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+        except OSError:
+            await asyncio.sleep(1)
+
+
+async def logs_in(board: Board) -> None:
+    """Somebody comes to the console."""
+    board.type("")
+    await board.until(r"/ #")
+
+
+async def test_both_slots_are_bad(factory: Factory) -> None:
+    """It says which, is read over the network, tries them again, waits for whoever is there, and resets when it hangs."""
+    async with factory.board(slot_a=False) as board:
+        await board.power_on()
+        why = await board.until(WHY)
+        assert why[1].startswith("slot A was given up, then slot B did not come up: ")
+        assert "otad_boots=9" in why[1]
+        assert len(board.console.all(BANNER)) == 18  # nine boots each, the ones that gave a slot up among them
+        assert why[1] in await page(board)
+
+        await board.until(AGAIN)
+        why = await board.until(WHY)
+        assert why[1].startswith("slot B was given up, then slot A did not come up: ")  # they took turns
+
+        await logs_in(board)
+        await board.run(f"sleep {2 * WAIT}")
+        assert len(board.console.all(AGAIN)) == 1
+        assert parse((await board.run("fw_printenv")).out)["otad_recovery_cause"] == why[1]
+
+        board.type(r"printf '#!/bin/sh\nsleep 600\n' >/bin/fw_printenv; exit")  # its loop waits for ever
+        await board.until(BANNER)
+        await board.until(WHY)
+
+
+async def test_twenty_short_power_ups_of_a_new_device(factory: Factory) -> None:
+    """Nothing is in B, and 20 times the power goes before otad is up. Recovery comes, and then A."""
+    async with factory.board() as board:
+        for _ in range(20):
+            await board.power_on()
+            await board.until(COUNTED)
+            await board.cut()
+        await board.power_on()
+        why = await board.until(WHY)
+        assert why[1].startswith("slot A was given up, then slot B did not come up: ")
+        await board.until(AGAIN)
+        end = await Field(board, factory.fleet).settles()
+        assert (end.slot, end.env["boot_partition"], end.env["otad_boots"]) == ("A", "A", "0")
+        assert not end.env.get("otad_rollback")
+        assert end.env["otad_recovery_cause"] == why[1]  # so one can still read why it was away
+
+
+async def test_the_recovery_image_is_missing(factory: Factory) -> None:
+    """No tight loop, and no prompt: the other slot's turn, a minute later."""
+    async with factory.board(recovery=False, boot_partition="B", otad_boots="8", otad_fallback="A", otad_rollback="A") as board:
+        await board.power_on()
+        await board.until(COUNTED)  # this boot
+        stored = await board.until(COUNTED)  # the retry
+        again = await board.until(BANNER)
+        assert again.at - stored.at > 50
+        end = await Field(board, factory.fleet).settles()
+        assert end.slot == "A"
+        assert not end.env.get("otad_rollback")
