@@ -43,6 +43,7 @@ BLOCK = 1 << 20  # bytes that one hash covers
 MOST = 16 << 20  # bytes of memory that a compressor may take of a device
 PROCESSES = 3  # at most: three of them keep below 1.5 GiB
 PIECE = 1 << 20
+LEVEL = 17  # of zstd; 19 saves 4 % and takes two and a half times as long
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Payload:
         return cls(sha256, whole, whole.part(head.start, head.length))
 
 
-def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, level: int = 19, progress: Progress = quiet) -> Ledger:
+def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, level: int = LEVEL, progress: Progress = quiet) -> Ledger:
     """Write the delta from `old` to `new` to `out`. `scratch`: a folder for what compressed files hold.
 
     Raises OtadError("delta-killed") when one of its processes was ended.
