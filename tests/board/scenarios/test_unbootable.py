@@ -16,7 +16,7 @@ async def test_the_old_slot_is_back_after_three_tries(armed: Field, measured: Co
     await armed.falls_back()
     end = await armed.settles()
 
-    assert len(armed.board.console.all("File not found /boot/Image")) == 3
+    assert len(armed.board.console.all("Failed to load '/boot/Image'")) == 3
     assert (end.slot, end.running, end.results) == ("A", "1.0.0", [("1.1.0", "failed")])
     assert (end.env["boot_partition"], end.env["upgrade_available"], end.env["otad_fallback"]) == ("A", "0", "")
     cause = armed.cause("1.1.0")
