@@ -16,7 +16,7 @@ async def test_three_deadlines_later_the_old_slot_is_back(armed: Field, measured
     await armed.board.power_on()
     began = await armed.resets()
     for _ in range(3):
-        await armed.board.until("this trial was not confirmed within 120 s of boot: rebooting")
+        await armed.board.journal.until("this trial was not confirmed within 120 s of boot: rebooting")
     await armed.falls_back()
     end = await armed.settles()
 
