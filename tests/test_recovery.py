@@ -31,6 +31,7 @@ def printed(env: Env) -> str:
 class TestRetry:
     @settings(max_examples=60, deadline=None)
     @given(st.builds(Env, *[VALUES] * len(Env._fields)))
+    @example(DEFAULT._replace(boot_partition="\\n", otad_fallback="0", otad_rollback="0"))  # echo would make a line's end of it
     @example(DEFAULT._replace(boot_partition="B", otad_fallback="A", otad_rollback="A", bootcount="1", otad_boots="9"))
     def test_it_stores_what_the_model_says(self, env: Env) -> None:
         stored = parse(ran("retry", printed(env)))
