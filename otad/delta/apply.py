@@ -2,7 +2,7 @@
 
 Rules:
  1. Everything that the patch will read of the old image is hashed by `check`, which changes nothing.
- 2. Not a byte of the target leaves before the hash of its block is right: the old image may have changed after `check`.
+ 2. Not a byte of the target leaves before the hash of all up to it is right: the old image may have changed after `check`.
  3. Memory: what the header declares. No operation is begun before it was held against the header's limits, and against the work
     that any patch of this size may do: a small patch cannot keep a device busy for ever.
  4. What is wrong is a Fault, of the patch, the old image, a compressor or the disk. Never a byte that is not the target's.
@@ -21,14 +21,14 @@ from otad.delta.faults import Changed, Malformed
 from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero, decode
 from otad.delta.patch import Part, Patch
 from otad.delta.places import Joined, Readable, Spool, joined
-from otad.delta.streams import sums, unfold
+from otad.delta.streams import sums
 
-PIECE = 1 << 18
-"""Bytes, at most, that an operation makes at a time."""
 OUT = 1 << 20
-"""Bytes, at most, of a piece of the target."""
+"""Bytes, at most, of a piece of the target, and of what an operation makes at a time."""
 WORK = 32  # times the old and the new image: what operations may read, decompress and make
-_ZEROS = bytes(PIECE)
+_ZEROS = memoryview(bytes(OUT))
+
+_Bytes = bytes | memoryview  # views: what is cut is not copied
 
 
 def check(patch: Patch, image: Readable) -> Iterator[int]:
@@ -36,24 +36,28 @@ def check(patch: Patch, image: Readable) -> Iterator[int]:
     ranges, done = patch.contents.ranges, 0
     used = (image.read(at, count) for one in ranges for at, count in _pieces(one.length, OUT, one.at))
     for block, expected in zip(_blocks(used, patch.header.block), patch.contents.old, strict=True):
-        if _digest(block) != expected:
+        digest = hashlib.sha256()
+        for piece in block:
+            digest.update(piece)
+        if digest.digest() != expected:
             raise Changed(f"the image is not what the patch was made from, from byte {_place(ranges, done)} on")
         done += sum(map(len, block))
         yield done
 
 
 def apply(patch: Patch, image: Readable, folder: str) -> Iterator[bytes]:
-    """The target, in pieces of at most OUT. `folder`: on a disk, for the spool.
+    """The target, in pieces of at most OUT; whoever got the last one got the target. `folder`: on a disk, for the spool.
 
     Raises a Fault of any kind.
     """
-    expected, done = patch.contents.new, 0
+    expected, done, digest = patch.contents.new, 0, hashlib.sha256()
     with Spool(folder, patch.header.limits.spool) as spool, closing(_Run(patch, image, spool)) as run:
         for number, block in enumerate(_blocks(run.target(), patch.header.block)):
             if number == len(expected):
                 raise Malformed("it makes more than its header says")
             made = b"".join(block)
-            if hashlib.sha256(made).digest() != expected[number]:
+            digest.update(made)
+            if digest.digest() != expected[number]:
                 raise Changed(f"from byte {done} on, something else comes out: the image changed, or a compressor differs")
             done += len(made)
             yield from (made[at : at + count] for at, count in _pieces(len(made), OUT))
@@ -76,7 +80,7 @@ class _Run:
         if self._packing:
             self._packing[0].close()
 
-    def target(self) -> Iterator[bytes]:
+    def target(self) -> Iterator[_Bytes]:
         """Content, and in place of what is packed, what the compressor made of it."""
         for part in self._patch.parts():
             for piece in self._content(part):
@@ -84,7 +88,7 @@ class _Run:
         if self._packing:
             raise Malformed("it ends inside of a PACK")
 
-    def _packed(self, piece: bytes) -> Iterator[bytes]:
+    def _packed(self, piece: _Bytes) -> Iterator[_Bytes]:
         if self._packing is None:
             yield piece
             return
@@ -98,7 +102,7 @@ class _Run:
             packer.close()
             self._packing = None
 
-    def _content(self, part: Part) -> Iterator[bytes]:
+    def _content(self, part: Part) -> Iterator[_Bytes]:
         """What the operations of a segment make."""
         left, controls = part.entry.content, 0
         for op in decode(part.meta, part.entry.ops):
@@ -118,27 +122,27 @@ class _Run:
             raise Malformed("a segment makes less than the index says")
         part.end()
 
-    def _made(self, op: Zero | Copy | Raw | Delta, part: Part, controls: int) -> Iterator[bytes]:
+    def _made(self, op: Zero | Copy | Raw | Delta, part: Part, controls: int) -> Iterator[_Bytes]:
         if isinstance(op, Delta):
-            made = self._delta(op, part, controls)
-            yield from (made[at : at + count] for at, count in _pieces(op.length, PIECE))
+            made = memoryview(self._delta(op, part, controls))
+            yield from (made[at : at + count] for at, count in _pieces(op.length, OUT))
         elif isinstance(op, Copy):
             place = self._spool if op.spool else self._image
-            yield from (place.read(at, count) for at, count in _pieces(op.length, PIECE, op.at))
+            yield from (place.read(at, count) for at, count in _pieces(op.length, OUT, op.at))
         elif isinstance(op, Raw):
-            yield from (part.extra.take(count) for _, count in _pieces(op.length, PIECE))
+            yield from (part.extra.take(count) for _, count in _pieces(op.length, OUT))
         else:
-            yield from (_ZEROS[:count] for _, count in _pieces(op.length, PIECE))
+            yield from (_ZEROS[:count] for _, count in _pieces(op.length, OUT))
 
     def _delta(self, op: Delta, part: Part, first: int) -> bytes:
         limits = self._patch.header.limits
         if op.length > limits.output or sum(extent.length for extent in op.extents) > limits.window:
             raise Malformed("a DELTA is larger than the header declares")
-        added = sums(part.controls, first, op.controls)
+        controls, added = part.controls(first, op.controls), sums(part.planes, first, op.controls)
         diff, extra = part.diff.take(added), part.extra.take(op.length - added)
         old = joined(self._spool if op.spool else self._image, op.extents)
         try:
-            made: bytes = core.patch(old, op.length, unfold(part.controls, first, op.controls), diff, extra)
+            made: bytes = core.patch(old, op.length, controls, diff, extra)
         except ValueError as error:
             raise Malformed(f"a DELTA cannot be applied: {error}") from error
         return made
@@ -173,27 +177,21 @@ def _pieces(length: int, most: int, start: int = 0) -> Iterator[tuple[int, int]]
     return ((start + at, min(most, length - at)) for at in range(0, length, most))
 
 
-def _blocks(pieces: Iterable[bytes], block: int) -> Iterator[list[bytes]]:
+def _blocks(pieces: Iterable[_Bytes], block: int) -> Iterator[list[_Bytes]]:
     """The same bytes, in blocks; the last may be short."""
-    held: list[bytes] = []
+    held: list[_Bytes] = []
     missing = block
     for piece in pieces:
-        at = 0
-        while len(piece) - at >= missing:
-            yield [*held, piece[at : at + missing]]
-            held, missing, at = [], block, at + missing
-        if at < len(piece):
-            held.append(piece[at:])
-            missing -= len(piece) - at
+        rest = piece
+        while len(rest) >= missing:
+            view = memoryview(rest)
+            yield [*held, view[:missing]]
+            held, rest, missing = [], view[missing:], block
+        if rest:
+            held.append(rest)
+            missing -= len(rest)
     if held:
         yield held
-
-
-def _digest(block: Iterable[bytes]) -> bytes:
-    digest = hashlib.sha256()
-    for piece in block:
-        digest.update(piece)
-    return digest.digest()
 
 
 def _place(ranges: Iterable[Extent], used: int) -> int:

@@ -50,7 +50,7 @@ class Packed(Protocol):
 class Packer(Protocol):
     """One compression at work. Raises Unpackable."""
 
-    def write(self, piece: bytes) -> bytes:
+    def write(self, piece: bytes | memoryview) -> bytes:
         """Take `piece` (at most 1 MiB); what is ready."""
 
     def finish(self) -> bytes:
@@ -172,7 +172,7 @@ class _Library:
 
 
 class _Stream(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
+    def compress(self, data: bytes | memoryview, /) -> bytes: ...
 
     def flush(self) -> bytes: ...
 

@@ -7,7 +7,8 @@
 
 Rules:
  1. Nothing is allocated for what a patch asks: its header is refused first. What segments and operations ask is held against it.
- 2. The bytes of the old image that a patch uses, joined in order, carry a SHA-256 every `block` bytes; so does the target.
+ 2. The bytes of the old image that a patch uses, joined in order, carry a SHA-256 of every `block` bytes. The target carries one
+    of all up to there every `block` bytes: the last is that of the header, so whoever held each against it holds the target.
  3. What a reader does not know (a version, a key, a kind) is refused: patches are made for devices that are known.
 """
 
@@ -89,7 +90,7 @@ class Index(Model):
 class Header(Model):
     """Known before anything else.
 
-    block   bytes that one hash covers
+    block   bytes from one hash to the next
     pack    compressors that PACK names, by index; see `codecs.py`
     unpack  decompressors that UNPACK names, by index
     """
@@ -119,7 +120,8 @@ class Contents:
     """The index, decoded: what the old image is read for, what comes out, and where the segments' streams are.
 
     ranges    ascending, apart from each other
-    old, new  SHA-256, one for each block of the ranges joined, and of the target
+    old       SHA-256 of each block of the ranges joined
+    new       SHA-256 of the target up to the end of each block of it
     """
 
     ranges: tuple[Extent, ...]
@@ -180,6 +182,8 @@ def unpack_index(header: Header, stored: bytes) -> Contents:
     ranges = _ranges(reader, header.source.length)
     old = _hashes(reader, blocks(sum(length for _, length in ranges), header.block))
     new = _hashes(reader, blocks(header.target.length, header.block))
+    if new[-1].hex() != header.target.sha256:
+        raise Malformed("its index and its header tell of different targets")
     segments = tuple(_entry(reader, header.limits) for _ in range(_count(reader, SEGMENTS, "segments")))
     if reader.left:
         raise Malformed(f"{reader.left} bytes follow the index")

@@ -43,7 +43,7 @@ class Program:
         os.set_blocking(self._into.fileno(), False)
         os.set_blocking(self._from.fileno(), False)
 
-    def write(self, piece: bytes) -> bytes:
+    def write(self, piece: bytes | memoryview) -> bytes:
         """See Packer."""
         poll = select.poll()
         poll.register(self._into, select.POLLOUT)

@@ -16,7 +16,7 @@ import zstandard
 
 from otad.delta.faults import Malformed
 from otad.delta.format import START, Contents, Header, header_length, unpack_header, unpack_index
-from otad.delta.streams import WINDOW, Entry, Stream, inflated
+from otad.delta.streams import RECORD, WINDOW, Entry, Stream, inflated, unfold
 
 PIECE = 1 << 17  # bytes read at a time
 
@@ -59,10 +59,18 @@ class Part:
         self.entry = entry
         self.meta = inflated(_bytes(file, at, entry.meta.stored), entry.meta)
         at += entry.meta.stored
-        self.controls = inflated(_bytes(file, at, entry.control.stored), entry.control)
+        self.planes = inflated(_bytes(file, at, entry.control.stored), entry.control)
+        self._records = unfold(self.planes)
         at += entry.control.stored
         self.diff = Taken(file, at, entry.diff)
         self.extra = Taken(file, at + entry.diff.stored, entry.extra)
+
+    def controls(self, first: int, count: int) -> bytes:
+        """bsdiff4.core's records of controls `first` to `first + count`. Raises Malformed."""
+        records = self._records[RECORD * first : RECORD * (first + count)]
+        if len(records) != RECORD * count:
+            raise Malformed(f"controls up to {first + count} are asked for, and {self.entry.controls} are there")
+        return records
 
     def end(self) -> None:
         """Nothing may be left. Raises Malformed."""

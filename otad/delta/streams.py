@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import zstandard
@@ -111,10 +110,11 @@ def fold(records: bytes) -> bytes:
     return b"".join(planes)
 
 
-def unfold(planes: bytes, first: int, count: int) -> bytes:
-    """Records of controls `first` to `first + count`."""
-    rows = _rows(planes, first, count)
-    records = bytearray(RECORD * count)
+def unfold(planes: bytes) -> bytes:
+    """The records again."""
+    every = len(planes) // PLANES
+    rows = [planes[every * plane : every * (plane + 1)] for plane in range(PLANES)]
+    records = bytearray(RECORD * every)
     for number, at in enumerate(_NUMBERS):
         for byte in range(4):
             records[at + byte :: RECORD] = rows[4 * number + byte]
@@ -124,13 +124,6 @@ def unfold(planes: bytes, first: int, count: int) -> bytes:
 
 
 def sums(planes: bytes, first: int, count: int) -> int:
-    """How many bytes of diff these controls take."""
-    rows = _rows(planes, first, count)
-    return sum(sum(rows[byte]) << 8 * byte for byte in range(4))
-
-
-def _rows(planes: bytes, first: int, count: int) -> Sequence[bytes]:
+    """How many bytes of diff controls `first` to `first + count` take."""
     every = len(planes) // PLANES
-    if first + count > every:
-        raise Malformed(f"controls up to {first + count} are asked for, and {every} are there")
-    return [planes[every * plane + first : every * plane + first + count] for plane in range(PLANES)]
+    return sum(sum(planes[every * byte + first : every * byte + first + count]) << 8 * byte for byte in range(4))

@@ -70,6 +70,11 @@ def hashes(data: bytes) -> tuple[bytes, ...]:
     return tuple(hashlib.sha256(data[at : at + BLOCK]).digest() for at in range(0, len(data), BLOCK))
 
 
+def growing(data: bytes) -> tuple[bytes, ...]:
+    """Of all up to the end of each block."""
+    return tuple(hashlib.sha256(data[: at + BLOCK]).digest() for at in range(0, len(data), BLOCK))
+
+
 def patch(
     old: bytes,
     new: bytes,
@@ -86,7 +91,7 @@ def patch(
     packed = [pack(segment, level=3) for segment in segments]
     ranges = used(op for segment in segments for op in segment.ops) if ranges is None else tuple(ranges)
     joined = b"".join(old[at : at + length] for at, length in ranges)
-    contents = Contents(ranges, hashes(joined), hashes(new), tuple(entry for entry, _ in packed))
+    contents = Contents(ranges, hashes(joined), growing(new), tuple(entry for entry, _ in packed))
     source = Old(payload=payload, length=len(old), sha256=hashlib.sha256(old).hexdigest())
     target = New(length=len(new), sha256=hashlib.sha256(new).hexdigest())
     _, head = pack_head(source, target, BLOCK, limits, contents, pack_, unpack)

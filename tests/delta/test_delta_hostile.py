@@ -22,7 +22,7 @@ from otad.delta.patch import Patch
 from otad.delta.places import Image
 from otad.delta.streams import Entry
 from otad.formats import encode
-from tests.delta.making import BLOCK, PAYLOAD, hashes
+from tests.delta.making import BLOCK, PAYLOAD, growing, hashes
 
 TEXT = b"a text that is compressed " * 40
 OLD = bytes(range(256)) * 4 + zstandard.compress(TEXT)
@@ -76,7 +76,7 @@ def segments(draw: st.DrawFn) -> tuple[Entry, bytes]:
 
 def assembled(parts: list[tuple[Entry, bytes]], new: bytes) -> bytes:
     """A patch that says so, without asking whether a device would take it."""
-    contents = Contents((Extent(0, len(OLD)),), hashes(OLD), hashes(new), tuple(entry for entry, _ in parts))
+    contents = Contents((Extent(0, len(OLD)),), hashes(OLD), growing(new), tuple(entry for entry, _ in parts))
     index = whole._encoded(contents)
     stored = zstandard.compress(index)
     header = Header(
