@@ -3,7 +3,8 @@
 Rules:
  1. An operation makes at most OUTPUT bytes and reads at most what was compared: a device has to hold both.
  2. It names only those parts of the old bytes that it uses: what it does not name may change, and the delta still applies.
- 3. `cost` tells which of several ways travels best; new bytes as they are, are one of them.
+ 3. Long parts in which nothing differs are copied: sums with nothing cost a device more than the copy.
+ 4. `cost` tells which of several ways travels best; new bytes as they are, are one of them.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby, islice, takewhile
+from operator import attrgetter
 from struct import Struct
 
 import zstandard
 
-from otad.delta.ops import EXTENTS, Delta, Extent, Op, Raw
+from otad.delta.ops import EXTENTS, Copy, Delta, Extent, Op, Raw
 from otad.publisher.delta.covers import NEGATIVE, Cover, Engine, difference
 
-OUTPUT = 2 << 20
+OUTPUT = 1 << 20
+LONG = 1 << 14
+"""Bytes: what is at least as long is worth an operation of its own."""
 PAGE = 4096  # parts of the old bytes that are nearer to each other than this are read as one
 _CONTROL = Struct("<3Q")
 
@@ -56,13 +60,12 @@ def raw(new: bytes) -> list[Made]:
 def compared(new: bytes, candidate: Candidate, engine: Engine) -> list[Made]:
     """`new`, made from `candidate`."""
     covers = engine(candidate.data, new)
-    cut = (_cut(covers, at, min(at + OUTPUT, len(new))) for at in range(0, len(new), OUTPUT))
-    return [
-        _made(new[at : at + OUTPUT], part, candidate)
-        if part
-        else Made(Raw(len(new[at : at + OUTPUT])), extra=new[at : at + OUTPUT])
-        for at, part in zip(range(0, len(new), OUTPUT), cut, strict=True)
-    ]
+    made, at = [], 0
+    for same in (part for cover in covers for part in _alike(new, candidate.data, cover)):
+        made += _deltas(new, at, same.new, covers, candidate)
+        made += (Made(Copy(length, place, candidate.spool)) for place, length in _placed([same.read], candidate.extents))
+        at = same.new + same.length
+    return made + _deltas(new, at, len(new), covers, candidate)
 
 
 def cost(made: Iterable[Made]) -> int:
@@ -71,9 +74,34 @@ def cost(made: Iterable[Made]) -> int:
     return sum(len(small.compress(stream)) for one in made for stream in (one.controls, one.diff, one.extra) if stream)
 
 
+def _alike(new: bytes, old: bytes, cover: Cover) -> Iterator[Cover]:
+    """The long parts of a cover in which nothing differs."""
+
+    def equal(at: int) -> bool:
+        return new[cover.new + at : cover.new + at + PAGE] == old[cover.old + at : cover.old + at + PAGE]
+
+    if cover.length >= LONG:
+        for same, pages in groupby(range(0, cover.length - PAGE + 1, PAGE), equal):
+            first, *rest = pages
+            length = PAGE * (1 + len(rest))
+            if same and length >= LONG:
+                yield Cover(cover.new + first, cover.old + first, length)
+
+
+def _deltas(new: bytes, start: int, end: int, covers: Sequence[Cover], candidate: Candidate) -> list[Made]:
+    """`start` to `end` of the new bytes, whatever they are."""
+    bounds = ((at, min(at + OUTPUT, end)) for at in range(start, end, OUTPUT))
+    return [
+        _made(new[low:high], part, candidate) if (part := _cut(covers, low, high)) else Made(Raw(high - low), extra=new[low:high])
+        for low, high in bounds
+    ]
+
+
 def _cut(covers: Sequence[Cover], start: int, end: int) -> list[Cover]:
     """What of the covers lies in `start` to `end`, told from `start`."""
-    parts = ((max(one.new, start), min(one.new + one.length, end), one) for one in covers)
+    first = max(0, bisect_right(covers, start, key=attrgetter("new")) - 1)
+    inside = takewhile(lambda one: one.new < end, islice(covers, first, None))
+    parts = ((max(one.new, start), min(one.new + one.length, end), one) for one in inside)
     return [Cover(low - start, one.old + low - one.new, high - low) for low, high, one in parts if high > low]
 
 
@@ -93,7 +121,7 @@ def _made(new: bytes, covers: list[Cover], candidate: Candidate) -> Made:
 def _used(covers: Iterable[Cover]) -> list[Extent]:
     """The parts of the old bytes that `covers` read, in order, with what is little between them."""
     used: list[Extent] = []
-    for at, length in sorted((cover.old, cover.length) for cover in covers):
+    for at, length in sorted(cover.read for cover in covers):
         if used and at <= used[-1].at + used[-1].length + PAGE:
             last = used[-1]
             used[-1] = Extent(last.at, max(last.length, at + length - last.at))

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import bsdiff4.core
 
+from otad.delta.ops import Extent
+
 try:
     import hdiffpatch
 except ImportError:  # an extra
@@ -35,6 +37,11 @@ class Cover(NamedTuple):
     new: int
     old: int
     length: int
+
+    @property
+    def read(self) -> Extent:
+        """What it reads of the old bytes."""
+        return Extent(self.old, self.length)
 
 
 Engine = Callable[[bytes, bytes], Sequence[Cover]]
