@@ -1,7 +1,7 @@
 """The four streams of a segment: operations, controls, sums and literal bytes, each a Zstandard frame of its own. Pure.
 
 Rules:
- 1. A frame tells its content's length, which the index repeats; its window is at most 2^24 bytes. An empty stream has no frame.
+ 1. A frame tells its content's length, which the index repeats; its window is at most 2^22 bytes. An empty stream has no frame.
  2. A control is (add, copy, seek), as bsdiff's: `add` bytes are sums of the old and diff, `copy` bytes come of extra, then the
     old position moves by `seek`. All three are below 2^31.
  3. Controls travel as 12 planes: byte 0 of every add, byte 1 of every add, ..., byte 3 of every copy, and of every seek, whose
@@ -17,7 +17,7 @@ import zstandard
 from otad.delta.faults import Malformed
 from otad.delta.ops import Delta, Op, Pack, Unpack, encode
 
-WINDOW = 1 << 24
+WINDOW = 1 << 22
 RECORD = 24  # bytes of a control as bsdiff4.core has it: three numbers of 8 bytes, sign and magnitude
 PLANES = 12
 _NUMBERS = (0, 8, 16)  # where a record's add, copy and seek are
