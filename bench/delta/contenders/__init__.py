@@ -23,6 +23,7 @@ class Contender:
     tools       {program: Debian package}
     memory      bytes that it is known to need for each byte of the old image
     checks_old  apply finds out by itself whether `$old` is the image that the patch was made from
+    checks_new  and whether what it makes is the new image
     made_of     folders of one that is made here: it is measured anew when a program in them changes
     """
 
@@ -33,6 +34,7 @@ class Contender:
     tools: Mapping[str, str] = field(default_factory=dict)
     memory: float = 0
     checks_old: bool = False
+    checks_new: bool = False
     made_of: tuple[Path, ...] = ()
 
 

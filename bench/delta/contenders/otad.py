@@ -19,6 +19,7 @@ CONTENDERS = (
         f'{_RUN} make "$old" patch "$new"',
         f'{_RUN} apply "$old" patch',
         checks_old=True,
+        checks_new=True,
         made_of=(_OTAD / "delta", _OTAD / "publisher" / "delta"),
     ),
 )
