@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ class End:
     slot     that runs
     running  the version that runs, as the image says
     history  what the device has tried, the newest first
-    env      the boot environment
+    env      the boot environment; what is not set is empty
     """
 
     slot: str
@@ -80,7 +81,7 @@ class Field:
         version = (await self.board.run("cat /usr/lib/otad/release.json")).out
         history = (await self.board.run("otactl history --json")).out
         env = (await self.board.run("fw_printenv")).out
-        return End(slot, json.loads(version)["version"], json.loads(history), parse(env))
+        return End(slot, json.loads(version)["version"], json.loads(history), defaultdict(str, parse(env)))
 
     def cause(self, version: str) -> dict[str, Any]:
         """Why a release came back, as the fleet was told."""

@@ -15,7 +15,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from aiohttp import web
 
 from otad.formats import encode
 from otad.publisher import image, serve, tls
+from otad.publisher.delta import release
 from simulator.depot import Depot, now
 from simulator.qemu import card
 from simulator.qemu.card import Files
@@ -51,8 +52,7 @@ class Fleet:
     def create(cls, folder: Path, root: Path) -> Fleet:
         """New keys, nothing on offer."""
         folder.mkdir(parents=True)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            (folder / PORT).write_text(str(free.getsockname()[1]))
+        (folder / PORT).write_text(str(_free()))
         Depot.create(folder / "depot").publish()
         return cls.open(folder, root)
 
@@ -60,6 +60,16 @@ class Fleet:
     def open(cls, folder: Path, root: Path) -> Fleet:
         """What was made there before."""
         return cls(folder, root, Depot.open(folder / "depot"), int((folder / PORT).read_text()))
+
+    def moved(self) -> Fleet:
+        """The same at an address of its own, for a device that is told so: beside the one that it was copied from."""
+        return replace(self, port=_free())
+
+    @property
+    def settings(self) -> bytes:
+        """Where a device finds it, for otad's conf.d."""
+        url = f"https://{HOST}:{self.port}/"
+        return f'[repository]\nurl = "{url}"\n\n[report]\nurl = "{url}events"\nca = "/etc/otad/repository-ca.pem"\n'.encode()
 
     def image(self, version: str, files: Files) -> Path:
         """The image of a release: `root`, with what this fleet's devices must know, and `files`."""
@@ -75,6 +85,11 @@ class Fleet:
         self.depot.add(version, bundle, hardware=BOARD)
         bundle.unlink()
         self.depot.roll_out(version)
+
+    def difference(self, base: str, version: str) -> None:
+        """Publish a delta between two releases."""
+        release.add(self.depot.workspace, base, version, now=now())
+        self.depot.publish()
 
     def told(self, state: str, version: str = "") -> list[dict[str, Any]]:
         """The events of a state, the oldest first; of one release, when it is named."""
@@ -129,12 +144,17 @@ class Fleet:
         return tls.made(self.folder / "tls", [HOST], now=now())
 
     def _site(self) -> dict[str, bytes]:
-        url, certificate = f"https://{HOST}:{self.port}/", self._certificate()
+        certificate = self._certificate()
         assert certificate.ca
-        toml = f'[repository]\nurl = "{url}"\n\n[report]\nurl = "{url}events"\nca = "/etc/otad/repository-ca.pem"\n'
         return {
             "/etc/otad/root.json": self.depot.anchor().read_bytes(),
             "/etc/otad/swupdate-ca.pem": self.depot.workspace.signer.authority.read_bytes(),
             "/etc/otad/repository-ca.pem": certificate.ca.read_bytes(),
-            "/etc/otad/conf.d/site.toml": toml.encode(),
+            "/etc/otad/conf.d/site.toml": self.settings,
         }
+
+
+def _free() -> int:
+    """A port of this machine that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
