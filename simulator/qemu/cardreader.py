@@ -50,7 +50,7 @@ class Inserted:
     raw: Path
 
     def put(self, partition: str, files: Files) -> None:
-        """Put files into a partition's file system."""
+        """Put files into a partition's file system; into a slot's, for the journal of one that was being written undoes it."""
         card.put(self._filesystem(partition), files)
 
     def read(self, partition: str, name: str) -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 from simulator.qemu import shelf
-from simulator.qemu.cardreader import inserted
 from simulator.qemu.shelf import Moment
 from tests.board.scenarios.conftest import begun, taken
 
@@ -15,10 +15,10 @@ async def test_it_costs_what_changed(moment: Moment, tmp_path: Path) -> None:
     fleet.difference("1.0.0", "1.1.0")
     with fleet.serving():
         async with begun(taken(shelf.settled), fleet, tmp_path) as device:
-            with inserted(device.board.card) as card:
-                card.put("data", {"/otad/conf.d/fleet.toml": fleet.settings})
             await device.board.power_on()
             await device.board.booted()
+            settings = base64.b64encode(fleet.settings).decode()
+            await device.board.run(f"echo {settings} | base64 -d > /data/otad/conf.d/fleet.toml")
             await device.takes()
             end = await device.settles()
 
