@@ -18,7 +18,7 @@ async def test_it_costs_what_changed(moment: Moment, tmp_path: Path) -> None:
             await device.board.power_on()
             await device.board.booted()
             settings = base64.b64encode(fleet.settings).decode()
-            await device.board.run(f"echo {settings} | base64 -d > /data/otad/conf.d/fleet.toml")
+            await device.board.run(f"echo {settings} | base64 -d > /data/otad/conf.d/fleet.toml; systemctl restart otad")
             await device.takes()
             end = await device.settles()
 
