@@ -92,9 +92,10 @@ def _attempt(plain: dict[str, Any]) -> Attempt:
     for name in ("refetched", "reachable", "asked"):
         if not isinstance(known.get(name, False), bool):
             raise TypeError(f"attempt.{name} is neither true nor false")
-    if not all(isinstance(blob, str) for blob in known.get("failed", ())):
-        raise TypeError("attempt.failed are not all text")
-    known["failed"] = tuple(known.get("failed", ()))
+    failed = known.get("failed", [])  # an older otad did not know it
+    if not isinstance(failed, list) or not all(isinstance(blob, str) for blob in failed):
+        raise TypeError("attempt.failed is no list of texts")
+    known["failed"] = tuple(failed)
     known["kind"] = Kind(known["kind"])
     known["target"] = Slot(known["target"]) if known["target"] is not None else None
     if known.get("generation") is not None:

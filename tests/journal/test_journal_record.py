@@ -41,6 +41,8 @@ def test_an_idle_record_comes_back_as_it_was() -> None:
         changed(attempt=json.loads(encode(RECORD))["attempt"] | {"target": "C"}),
         changed(attempt=json.loads(encode(RECORD))["attempt"] | {"generation": "7"}),
         changed(attempt=json.loads(encode(RECORD))["attempt"] | {"version": 1}),
+        changed(attempt=json.loads(encode(RECORD))["attempt"] | {"failed": "ab"}),
+        changed(attempt=json.loads(encode(RECORD))["attempt"] | {"failed": [1]}),
         changed(attempt={}),
         changed(state="install", attempt=None),
         changed(state="reboot", attempt=json.loads(encode(RECORD))["attempt"] | {"target": None}),
