@@ -39,11 +39,10 @@ async def test_a_good_release_is_installed_tried_and_committed(depot, tmp_path):
 @pytest.mark.parametrize(
     ("bad", "code"),
     [
-        (System("1.1.0", healthy=False), "check-failed"),
-        (System("1.1.0", kernel=Kernel.PANICS), "boot-failed"),
-        (System("1.1.0", kernel=Kernel.MISSING), "boot-failed"),
+        pytest.param(System("1.1.0", healthy=False), "check-failed", id="unhealthy"),
+        pytest.param(System("1.1.0", kernel=Kernel.PANICS), "boot-failed", id="panics", marks=pytest.mark.slow),
+        pytest.param(System("1.1.0", kernel=Kernel.MISSING), "boot-failed", id="cannot be loaded", marks=pytest.mark.slow),
     ],
-    ids=["unhealthy", "panics", "cannot be loaded"],
 )
 async def test_a_bad_release_comes_back_by_itself(depot, tmp_path, bad, code):
     depot.offer(bad)

@@ -17,7 +17,7 @@ from simulator.fastboard import FastBoard
 from tests.support.board import GOOD_UPDATE, PATIENCE, REAL_PARTS, A, B, chain, check_again, journal, runs
 from tests.support.deltas import SAME, Grown, offer
 
-pytestmark = REAL_PARTS
+pytestmark = [*REAL_PARTS, pytest.mark.slow]  # whole updates; with one Python
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,6 @@ async def test_the_first_update_of_a_device_from_the_factory(depot: Depot, tmp_p
         assert [way.partition(",")[0] for way in downloads(board)] == (["delta"] if published else ["delta", "zstd"])
 
 
-@pytest.mark.slow
 async def test_a_root_that_was_written_to_gets_the_whole_payload(depot: Depot, tmp_path: Path) -> None:
     async with updated(depot, tmp_path) as board:
         spoil(board, B)
@@ -102,7 +101,6 @@ async def test_a_root_that_was_written_to_gets_the_whole_payload(depot: Depot, t
         assert (event["state"], event["cause"]["code"]) == ("verify", "base-changed")
 
 
-@pytest.mark.slow
 async def test_a_root_that_changes_under_way_gets_the_whole_payload(depot: Depot, tmp_path: Path) -> None:
     async with updated(depot, tmp_path) as board:
         at = board.slots[B].read_bytes().index(SAME[:4096])
@@ -114,7 +112,6 @@ async def test_a_root_that_changes_under_way_gets_the_whole_payload(depot: Depot
         assert chain(board)[-5:] == GOOD_UPDATE[2:]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("script", ['exec "$real" -n -1', "exit 1"], ids=["another", "broken"])
 async def test_a_compressor_that_cannot_prove_itself_costs_no_download(depot: Depot, tmp_path: Path, script: str) -> None:
     async with updated(depot, tmp_path) as board:
@@ -125,7 +122,6 @@ async def test_a_compressor_that_cannot_prove_itself_costs_no_download(depot: De
         assert chain(board)[-len(GOOD_UPDATE) :] == GOOD_UPDATE
 
 
-@pytest.mark.slow
 async def test_a_compressor_that_breaks_under_way_gets_the_whole_payload(depot: Depot, tmp_path: Path) -> None:
     async with updated(depot, tmp_path) as board:
         tool(board, "gzip", f'[ -z "$(ls {board.folder}/data/updates)" ] || exit 1\nexec "$real" "$@"')  # once the patch is here
@@ -133,7 +129,6 @@ async def test_a_compressor_that_breaks_under_way_gets_the_whole_payload(depot: 
         assert another(board)["cause"]["code"] == "compressor-differs"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("state", ["download", "verify", "install"])
 async def test_a_cut_in_an_update_by_delta(depot: Depot, tmp_path: Path, state: str) -> None:
     async with updated(depot, tmp_path) as board:

@@ -2,6 +2,7 @@
 
 Rules:
  1. A blob that is gone or cannot be read is Corrupt, like one with wrong bytes: nothing is wrong with the release.
+ 2. What a decoder needs besides its blob, it says itself. The needs of a newer otad's encoding are not guessed: refused.
 """
 
 from __future__ import annotations
@@ -11,7 +12,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from otad.encoding import Base, Source
 from otad.errors import Corrupt, Who
+from otad.formats.encodings import Encoding
+
+
+class Alone:
+    """What decoders have in common that need nothing but the blob."""
+
+    def refuses(self, encoding: Encoding, base: Base | None) -> str | None:
+        """See Decoder."""
+        del base
+        return f"it needs {', '.join(encoding.needs)}, which this otad does not know" if encoding.needs else None
+
+    def check(self, source: Source) -> Iterator[int]:
+        """See Decoder. The blob's hash has been checked, and there is nothing else that could be wrong on this device."""
+        del source
+        return iter(())
 
 
 @contextmanager

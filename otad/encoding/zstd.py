@@ -14,10 +14,9 @@ from typing import BinaryIO
 
 import zstandard
 
-from otad.encoding import Base, Decoder, Source
-from otad.encoding.blob import reading
+from otad.encoding import Decoder, Source
+from otad.encoding.blob import Alone, reading
 from otad.errors import Corrupt, Who
-from otad.formats.encodings import Encoding
 
 WINDOW = 2**25
 _BLOCKS = 2  # decoded at once: pieces of at most 256 KiB
@@ -28,20 +27,10 @@ _RLE, _RESERVED = 1, 3  # types of a block
 _READ = 256 * 1024
 
 
-class Zstd:
+class Zstd(Alone):
     """Zstandard with a bounded window."""
 
     type = "zstd"
-
-    def refuses(self, encoding: Encoding, base: Base | None) -> str | None:
-        """See Decoder."""
-        del base
-        return f"it needs {', '.join(encoding.needs)}, which this otad does not know" if encoding.needs else None
-
-    def check(self, source: Source) -> Iterator[int]:
-        """See Decoder. The blob's hash has been checked, and there is nothing else that could be wrong on this device."""
-        del source
-        return iter(())
 
     def stream(self, source: Source) -> Generator[bytes, None, None]:
         """See Decoder."""

@@ -68,6 +68,7 @@ def at(tmp_path: Path) -> Path:
     return tmp_path / "run" / NAME
 
 
+@pytest.mark.slow
 async def test_mutants_of_requests_are_answered_or_hung_up_on(server: Server, at: Path, desk: FakeDesk) -> None:
     dice = random.Random(20261122)
     for number in range(MUTANTS):

@@ -208,6 +208,7 @@ def test_wrong_usage_is_2(otarepo: Otarepo, ws: Workspace, words: tuple[str, ...
     assert otarepo(*(word.format(ws=ws.path) for word in words))[0] == 2
 
 
+@pytest.mark.slow
 def test_the_passphrase_comes_from_the_environment(otarepo: Otarepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(terminal.PASSPHRASE, "secret")
     assert otarepo("init", tmp_path / "ws", "--product", "camera")[0] == 0

@@ -16,32 +16,13 @@ from otad.formats.release import PayloadKind
 from otad.publisher import rotation
 from otad.publisher.publish import publish
 from otad.publisher.workspace import Workspace
-from otad.trust import NotFound
 from otad.trust.client import Repository
 from otad.trust.clock import Clock
 from otad.trust.store import Store
+from tests.support.folder import Folder
 from tests.support.published import NOW, rolled_out
 
 TREE = Path(__file__).parents[2]
-
-
-class Folder:
-    """Fetch from a folder."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-
-    @property
-    def base(self) -> str:
-        return f"{self._out}/"
-
-    async def get(self, path: str, limit: int, *, fresh: bool = False) -> bytes:
-        file = self._out / path
-        if not file.is_file():
-            raise NotFound("not-found", f"{file} is not there")
-        data = file.read_bytes()
-        assert len(data) <= limit
-        return data
 
 
 class Device:
