@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,26 +90,21 @@ def settled(cache: Cache) -> Moment:
 
 def armed(cache: Cache) -> Moment:
     """A device that was offered 1.1.0. Raises NotReady."""
-    before = settled(cache)
-
-    def make(part: Path) -> None:
-        fleet = before.fleet(part / "fleet")
-        with fleet.serving():
-            asyncio.run(_arm(Board(before.parts.uboot, before.card(part / "drive.qcow2")), fleet))
-
-    return Moment(before.parts, cache.entry("board-armed", before.parts.names(), make, room=ROOM))
+    return _later("board-armed", settled(cache), _arm, cache)
 
 
 def committed(cache: Cache) -> Moment:
     """A device that has taken 1.1.0. Raises NotReady."""
-    before = armed(cache)
+    return _later("board-committed", armed(cache), _commit, cache)
 
+
+def _later(name: str, before: Moment, lives: Callable[[Board, Fleet], Coroutine[None, None, None]], cache: Cache) -> Moment:
     def make(part: Path) -> None:
         fleet = before.fleet(part / "fleet")
         with fleet.serving():
-            asyncio.run(_commit(Board(before.parts.uboot, before.card(part / "drive.qcow2")), fleet))
+            asyncio.run(lives(Board(before.parts.uboot, before.card(part / "drive.qcow2")), fleet))
 
-    return Moment(before.parts, cache.entry("board-committed", before.parts.names(), make, room=ROOM))
+    return Moment(before.parts, cache.entry(name, before.parts.names(), make, room=ROOM))
 
 
 async def _settle(board: Board, fleet: Fleet) -> None:
