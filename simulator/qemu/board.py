@@ -150,10 +150,10 @@ class Board:
         """Wait until otad tells that one of its states has ended so; what it said of it."""
         return await self.journal.until(rf"otad\[\d+\]: {state}: {outcome}.*", timeout)
 
-    async def hang(self) -> None:
-        """PID 1 hangs for good: the hardware watchdog is all that is left."""
+    async def hang(self) -> float:
+        """PID 1 hangs for good: the hardware watchdog is all that is left; when."""
         self.type("kill -SEGV 1")
-        await self.console.until("Freezing execution")
+        return (await self.console.until("Freezing execution")).at
 
     async def plug(self, *, network: bool) -> None:
         """Put in or pull out the network cable."""

@@ -22,22 +22,25 @@ ASLEEP = "systemctl show -p ActiveState otad.service | grep -qx ActiveState=inac
 ASK = "{ otactl check --no-wait; test $? -ne 4; }"  # an otad that ends at this very moment does not answer
 STAYS = "! systemctl is-system-running | grep -qx stopping"
 RESTS = f"until {ASLEEP} && {STAYS}; do sleep 0.5; done; echo re''sts"
+WHY = r"otad recovery: (slot .*\d)"
 
 
 @dataclass(frozen=True)
 class End:
     """How a story ended.
 
-    slot     that runs
+    slot     that runs; "recovery" when none comes up
     running  the version that runs, as the image says
     history  what the device has tried, the newest first
-    env      the boot environment; what is not set is empty
+    env      the boot environment, or why recovery runs; what is not set is empty
+    at       the second (of the event loop's clock) at which the application started last, or recovery
     """
 
     slot: str
     running: str
     history: list[dict[str, Any]]
     env: dict[str, str]
+    at: float
 
     @property
     def results(self) -> list[tuple[str, str]]:
@@ -47,10 +50,14 @@ class End:
 
 @dataclass
 class Field:
-    """`board` and its `fleet`."""
+    """`board` and its `fleet`.
+
+    gone_s  seconds that the application had not run when the power came first
+    """
 
     board: Board
     fleet: Fleet
+    gone_s: float = 0
 
     async def offers(self, version: str, files: Files | None = None) -> None:
         """The fleet offers a release."""
@@ -81,7 +88,13 @@ class Field:
         version = (await self.board.run("cat /usr/lib/otad/release.json")).out
         history = (await self.board.run("otactl history --json")).out
         env = (await self.board.run("fw_printenv")).out
-        return End(slot, json.loads(version)["version"], json.loads(history), defaultdict(str, parse(env)))
+        up = self.board.journal.all("Started application.service")[-1].at
+        return End(slot, json.loads(version)["version"], json.loads(history), defaultdict(str, parse(env)), up)
+
+    async def gives_up(self) -> End:
+        """No slot comes up: recovery runs, and says why."""
+        why = await self.board.until(WHY)
+        return End("recovery", "", [], {"otad_recovery_cause": why[1]}, why.at)
 
     def cause(self, version: str) -> dict[str, Any]:
         """Why a release came back, as the fleet was told."""
@@ -98,7 +111,12 @@ class Field:
         """When the application was stopped first."""
         return self.board.journal.all("Stopped application.service")[0].at
 
-    @property
-    def up(self) -> float:
-        """When the application was started last."""
-        return self.board.journal.all("Started application.service")[-1].at
+    def down_s(self, end: End) -> float:
+        """Seconds that the application did not run, from the first power-up to the end; those without power do not count."""
+        stops = [said.at for said in (*self.board.console.all(BANNER), *self.board.journal.all("Stopped application.service"))]
+        starts = [said.at for said in self.board.journal.all("Started application.service")]
+        down, since = self.gone_s, min(stops)
+        for start in (*starts, end.at):
+            down += start - since
+            since = min((stop for stop in stops if stop > start), default=start)
+        return down

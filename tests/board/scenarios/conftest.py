@@ -7,19 +7,49 @@ Each device is made once, and a story is told on an overlay of it. While the pow
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
+import bench
 from simulator.qemu import shelf
 from simulator.qemu.board import Board
 from simulator.qemu.cache import Cache
-from simulator.qemu.field import Field
+from simulator.qemu.field import End, Field
 from simulator.qemu.fleet import Fleet
 from simulator.qemu.shelf import Moment
 from simulator.qemu.tools import NotReady
+
+STORIES = Path("build/stories.json")
+
+
+class Record(Protocol):
+    """Puts how a story ended into build/stories.json, and its seconds into build/bench.json."""
+
+    def __call__(self, name: str, field: Field, end: End, *, since: float | None = None) -> None:
+        """since: the second at which the trouble began that the device recovers from."""
+
+
+@pytest.fixture
+def record() -> Record:
+    def written(name: str, field: Field, end: End, *, since: float | None = None) -> None:
+        seconds = {"downtime": round(field.down_s(end))} | ({} if since is None else {"recovery": round(end.at - since)})
+        report = next((event for event in reversed(field.fleet.told("rollback")) if event["outcome"] == "done"), {})
+        story = {
+            **{key: value for key, value in vars(end).items() if key != "at"},
+            **{key: report[key] for key in ("cause", "evidence") if key in report},
+            **{f"{what}_s": value for what, value in seconds.items()},
+        }
+        known = json.loads(STORIES.read_text()) if STORIES.exists() else {}
+        STORIES.parent.mkdir(exist_ok=True)
+        STORIES.write_text(json.dumps({**known, name: story}, indent=2, sort_keys=True) + "\n")
+        bench.merge({f"{what}_{name}_s": value for what, value in seconds.items()})
+
+    return written
 
 
 def taken(make: Callable[[Cache], Moment]) -> Moment:
@@ -47,6 +77,7 @@ def fleet(moment: Moment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 async def armed(moment: Moment, fleet: Fleet, tmp_path: Path) -> AsyncIterator[Field]:
     """A device that will boot 1.1.0 in slot B on trial when its power comes; 1.0.0 is in A."""
     async with begun(moment, fleet, tmp_path) as field:
+        field.gone_s = moment.shutdown_s
         yield field
 
 

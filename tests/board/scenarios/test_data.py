@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from simulator.qemu.cardreader import inserted
 from simulator.qemu.field import Field
+from tests.board.scenarios.conftest import Record
 
 
-async def test_full(settled: Field) -> None:
+async def test_full(settled: Field, record: Record) -> None:
     """The release is refused before a byte is fetched, with what is missing; and taken when there is room."""
     await settled.board.power_on()
     await settled.board.booted()
@@ -16,6 +17,9 @@ async def test_full(settled: Field) -> None:
     assert "MiB" in failed[0]
     await settled.board.run("rm /data/log/somebody-elses; otactl retry; otactl check --no-wait")
     await settled.board.ended("download", "done")
+    end = await settled.settles()
+    assert (end.slot, end.running, end.results[0]) == ("B", "1.1.0", ("1.1.0", "committed"))
+    record("data_full", settled, end)
 
 
 async def test_unmountable(settled: Field) -> None:

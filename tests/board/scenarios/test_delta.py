@@ -7,10 +7,10 @@ from pathlib import Path
 
 from simulator.qemu import shelf
 from simulator.qemu.shelf import Moment
-from tests.board.scenarios.conftest import begun, taken
+from tests.board.scenarios.conftest import Record, begun, taken
 
 
-async def test_it_costs_what_changed(moment: Moment, tmp_path: Path) -> None:
+async def test_it_costs_what_changed(moment: Moment, tmp_path: Path, record: Record) -> None:
     fleet = moment.fleet(tmp_path / "fleet").moved()
     fleet.difference("1.0.0", "1.1.0")
     with fleet.serving():
@@ -26,3 +26,4 @@ async def test_it_costs_what_changed(moment: Moment, tmp_path: Path) -> None:
     (told,) = (event for event in fleet.told("download", "1.1.0") if event["outcome"] == "done")
     assert told["evidence"]["system"].startswith("delta, ")
     assert told["bytes"]["download"] < 1 << 20
+    record("delta", device, end)

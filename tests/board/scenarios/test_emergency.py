@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from simulator.qemu.cardreader import inserted
 from simulator.qemu.field import Field
+from tests.board.scenarios.conftest import Record
 
 FSTAB = b"/dev/mmcblk0p9 /opt ext4 defaults,x-systemd.device-timeout=5s 0 0\n/dev/mmcblk0p4 /data ext4 defaults,nofail 0 2\n"
 
 
-async def test_the_deadline_holds_there_too(armed: Field, measured: Counter[str]) -> None:
+async def test_the_deadline_holds_there_too(armed: Field, record: Record) -> None:
     with inserted(armed.board.card) as card:
         card.put("b", {"/etc/fstab": FSTAB, "/etc/otad/deadline": b"OTAD_DEADLINE=120\n"})
     await armed.board.power_on()
@@ -22,4 +21,4 @@ async def test_the_deadline_holds_there_too(armed: Field, measured: Counter[str]
 
     assert (end.slot, end.running, end.results) == ("A", "1.0.0", [("1.1.0", "failed")])
     assert armed.cause("1.1.0")["code"] == "boot-failed"
-    measured["recovery_emergency_s"] = round(armed.up - began)
+    record("emergency", armed, end, since=began)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from simulator.qemu.cardreader import inserted
 from simulator.qemu.field import Field
+from tests.board.scenarios.conftest import Record
 
 
-async def test_one_torn_copy_costs_nothing(committed: Field) -> None:
+async def test_one_torn_copy_costs_nothing(committed: Field, record: Record) -> None:
     with inserted(committed.board.card) as card:
         card.tear()
     await committed.board.power_on()
     end = await committed.settles()
     assert (end.slot, end.running, end.env["otad_boots"]) == ("B", "1.1.0", "0")
+    record("environment_torn", committed, end)
 
 
-async def test_blank_while_b_is_stable(committed: Field) -> None:
+async def test_blank_while_b_is_stable(committed: Field, record: Record) -> None:
     """U-Boot takes its built-in default, slot A; otad knows better, and goes back to B."""
     with inserted(committed.board.card) as card:
         card.blank()
@@ -24,3 +26,4 @@ async def test_blank_while_b_is_stable(committed: Field) -> None:
     end = await committed.settles()
     assert (end.slot, end.running) == ("B", "1.1.0")
     assert (end.env["boot_partition"], end.env["upgrade_available"]) == ("B", "0")
+    record("environment_blank", committed, end)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from simulator.qemu.field import Field
-from simulator.qemu.shelf import Moment
+from tests.board.scenarios.conftest import Record
 
 
-async def test_it_is_tried_confirmed_and_told(armed: Field, moment: Moment, measured: Counter[str]) -> None:
+async def test_it_is_tried_confirmed_and_told(armed: Field, measured: Counter[str], record: Record) -> None:
     await armed.board.power_on()
     began = await armed.resets()
     validated = await armed.board.ended("validate", "done")
@@ -18,4 +18,5 @@ async def test_it_is_tried_confirmed_and_told(armed: Field, moment: Moment, meas
     assert (end.env["boot_partition"], end.env["upgrade_available"], end.env["otad_fallback"]) == ("B", "0", "A")
     (told,) = armed.fleet.told("commit", "1.1.0")
     assert (told["outcome"], told["booted"], told["running"]) == ("done", "B", "1.1.0")
-    measured.update(boot_to_validated_s=round(validated.at - began), downtime_s=round(moment.shutdown_s + armed.up - began))
+    measured.update(boot_to_validated_s=round(validated.at - began), downtime_s=round(armed.down_s(end)))
+    record("good", armed, end)

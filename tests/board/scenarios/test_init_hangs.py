@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from simulator.qemu.cardreader import inserted
 from simulator.qemu.field import Field
+from tests.board.scenarios.conftest import Record
 
 HANG = b"[Service]\nExecStartPre=/bin/kill -SEGV 1\n"
 
 
-async def test_the_watchdog_resets_and_the_report_says_so(armed: Field, measured: Counter[str]) -> None:
+async def test_the_watchdog_resets_and_the_report_says_so(armed: Field, record: Record) -> None:
     with inserted(armed.board.card) as card:
         card.put("b", {"/etc/systemd/system/otad-data.service.d/hang.conf": HANG})
     await armed.board.power_on()
@@ -23,13 +22,14 @@ async def test_the_watchdog_resets_and_the_report_says_so(armed: Field, measured
 
     assert (end.slot, end.running, end.results) == ("A", "1.0.0", [("1.1.0", "failed")])
     assert armed.evidence("1.1.0")["watchdog"] == "the hardware watchdog reset the board"
-    measured["recovery_init_hangs_s"] = round(armed.up - began)
+    record("init_hangs", armed, end, since=began)
 
 
-async def test_a_slot_that_was_confirmed_comes_back(committed: Field) -> None:
+async def test_a_slot_that_was_confirmed_comes_back(committed: Field, record: Record) -> None:
     await committed.board.power_on()
     assert await committed.board.booted() == "B"
-    await committed.board.hang()
+    hung = await committed.board.hang()
     await committed.resets()
     end = await committed.settles()
     assert (end.slot, end.running, end.env["otad_boots"]) == ("B", "1.1.0", "0")
+    record("stable_hangs", committed, end, since=hung)

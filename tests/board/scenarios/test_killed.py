@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from simulator.qemu.field import Field
+from tests.board.scenarios.conftest import Record
 
 SLOW = '[reboot]\\nsystemctl = ["/bin/sleep", "1000"]\\n'
 
 
-async def test_it_goes_on_where_it_was(settled: Field) -> None:
+async def test_it_goes_on_where_it_was(settled: Field, record: Record) -> None:
     await settled.board.power_on()
     await settled.board.booted()
     await settled.board.run(f"printf '{SLOW}' > /data/otad/conf.d/slow.toml")
@@ -19,3 +20,4 @@ async def test_it_goes_on_where_it_was(settled: Field) -> None:
     await settled.resets()
     end = await settled.settles()
     assert (end.slot, end.running, end.results) == ("B", "1.1.0", [("1.1.0", "committed")])
+    record("killed", settled, end)

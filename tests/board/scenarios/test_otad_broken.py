@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from simulator.qemu.cardreader import inserted
 from simulator.qemu.field import Field
+from tests.board.scenarios.conftest import Record
 
 BROKEN = {"/usr/bin/otad": b"#!/bin/sh\nexit 1\n", "/etc/otad/deadline": b"OTAD_DEADLINE=120\n"}
 
 
-async def test_three_deadlines_later_the_old_slot_is_back(armed: Field, measured: Counter[str]) -> None:
+async def test_three_deadlines_later_the_old_slot_is_back(armed: Field, record: Record) -> None:
     with inserted(armed.board.card) as card:
         card.put("b", BROKEN)
     await armed.board.power_on()
@@ -24,4 +23,4 @@ async def test_three_deadlines_later_the_old_slot_is_back(armed: Field, measured
     assert (end.env["boot_partition"], end.env["upgrade_available"]) == ("A", "0")
     assert armed.cause("1.1.0")["code"] == "boot-failed"
     assert "not confirmed within 120 s" in armed.evidence("1.1.0")["log"]
-    measured["recovery_otad_broken_s"] = round(armed.up - began)
+    record("otad_broken", armed, end, since=began)

@@ -15,14 +15,14 @@ from simulator.qemu import card
 from simulator.qemu.board import BANNER, Board, overlay
 from simulator.qemu.cache import Cache
 from simulator.qemu.cardreader import inserted
-from simulator.qemu.field import Field
+from simulator.qemu.field import WHY, Field
 from simulator.qemu.fleet import Fleet
 from simulator.qemu.shelf import Parts
 from simulator.qemu.tools import NotReady
+from tests.board.scenarios.conftest import Record
 
 WAIT = 30  # seconds in place of half an hour
 COUNTED = r"Saving Environment to MMC.*OK"
-WHY = r"otad recovery: (slot .*\d)"
 AGAIN = r"otad recovery: nobody is here, the slots are tried again"
 
 
@@ -104,7 +104,7 @@ async def test_both_slots_are_bad(factory: Factory) -> None:
         await board.until(WHY)
 
 
-async def test_twenty_short_power_ups_of_a_new_device(factory: Factory) -> None:
+async def test_twenty_short_power_ups_of_a_new_device(factory: Factory, record: Record) -> None:
     """Nothing is in B, and 20 times the power goes before otad is up. Recovery comes, and then A."""
     async with factory.board() as board:
         for _ in range(20):
@@ -115,13 +115,15 @@ async def test_twenty_short_power_ups_of_a_new_device(factory: Factory) -> None:
         why = await board.until(WHY)
         assert why[1].startswith("slot A was given up, then slot B did not come up: ")
         await board.until(AGAIN)
-        end = await Field(board, factory.fleet).settles()
+        field = Field(board, factory.fleet)
+        end = await field.settles()
         assert (end.slot, end.env["boot_partition"], end.env["otad_boots"]) == ("A", "A", "0")
         assert not end.env.get("otad_rollback")
         assert end.env["otad_recovery_cause"] == why[1]  # so one can still read why it was away
+        record("twenty_power_ups", field, end)
 
 
-async def test_the_recovery_image_is_missing(factory: Factory) -> None:
+async def test_the_recovery_image_is_missing(factory: Factory, record: Record) -> None:
     """No tight loop, and no prompt: the other slot's turn, a minute later."""
     async with factory.board(recovery=False, boot_partition="B", otad_boots="8", otad_fallback="A", otad_rollback="A") as board:
         await board.power_on()
@@ -129,6 +131,8 @@ async def test_the_recovery_image_is_missing(factory: Factory) -> None:
         stored = await board.until(COUNTED)  # the retry
         again = await board.until(BANNER)
         assert again.at - stored.at > 50
-        end = await Field(board, factory.fleet).settles()
+        field = Field(board, factory.fleet)
+        end = await field.settles()
         assert end.slot == "A"
         assert not end.env.get("otad_rollback")
+        record("recovery_missing", field, end)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from simulator.qemu.cardreader import inserted
 from simulator.qemu.field import Field
+from tests.board.scenarios.conftest import Record
 
 PANIC = b"[Service]\nExecStartPre=/bin/sh -c 'echo c > /proc/sysrq-trigger'\n"
 BOOTS = 8  # otad_bootlimit
 
 
-async def test_after_eight_boots_the_slot_before_it_takes_over(committed: Field, measured: Counter[str]) -> None:
+async def test_after_eight_boots_the_slot_before_it_takes_over(committed: Field, record: Record) -> None:
     with inserted(committed.board.card) as card:
         card.put("b", {"/etc/systemd/system/otad-data.service.d/panic.conf": PANIC})
     await committed.board.power_on()
@@ -23,10 +22,10 @@ async def test_after_eight_boots_the_slot_before_it_takes_over(committed: Field,
     assert (end.slot, end.running) == ("A", "1.0.0")
     assert (end.env["boot_partition"], end.env["otad_boots"]) == ("A", "0")
     assert committed.cause("1.1.0")["code"] == "boot-failed"
-    measured["recovery_stable_s"] = round(committed.up - began)
+    record("stable_slot", committed, end, since=began)
 
 
-async def test_an_install_that_was_cut_off_is_no_way_out(settled: Field) -> None:
+async def test_an_install_that_was_cut_off_is_no_way_out(settled: Field, record: Record) -> None:
     """B is half written, and A then goes bad: U-Boot must not take B. It goes to recovery, and comes back."""
     await settled.board.power_on()
     await settled.board.booted()
@@ -37,13 +36,16 @@ async def test_an_install_that_was_cut_off_is_no_way_out(settled: Field) -> None
     with inserted(settled.board.card) as card:
         card.put("a", {"/boot/Image": None})
     await settled.board.power_on()
-    await settled.board.until("otad recovery: ")
+    began = await settled.resets()
+    end = await settled.gives_up()
     assert "otad.slot=B" not in settled.board.console.text
+    record("cut_install_then_bad", settled, end, since=began)
 
 
-async def test_the_factory_left_nothing_in_b(settled: Field) -> None:
+async def test_the_factory_left_nothing_in_b(settled: Field, record: Record) -> None:
     """A new board falls back to B once, by U-Boot's default; there is nothing, and recovery is next."""
     with inserted(settled.board.card) as card:
         card.put("a", {"/boot/Image": None})
     await settled.board.power_on()
-    await settled.board.until("otad recovery: ")
+    began = await settled.resets()
+    record("factory_bad", settled, await settled.gives_up(), since=began)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from simulator.qemu.cardreader import inserted
 from simulator.qemu.field import Field
+from tests.board.scenarios.conftest import Record
 
 
-async def test_the_old_slot_is_back_after_three_tries(armed: Field, measured: Counter[str]) -> None:
+async def test_the_old_slot_is_back_after_three_tries(armed: Field, record: Record) -> None:
     with inserted(armed.board.card) as card:
         card.put("b", {"/boot/Image": None})
     await armed.board.power_on()
@@ -22,4 +21,4 @@ async def test_the_old_slot_is_back_after_three_tries(armed: Field, measured: Co
     cause = armed.cause("1.1.0")
     assert (cause["code"], cause["who"]) == ("boot-failed", "integrator")
     assert armed.evidence("1.1.0")["watchdog"] == "the hardware watchdog did not act"
-    measured["recovery_unbootable_s"] = round(armed.up - began)
+    record("unbootable", armed, end, since=began)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from simulator.qemu.cardreader import inserted
 from simulator.qemu.field import Field
+from tests.board.scenarios.conftest import Record
 
 
-async def test_the_release_judges_itself_and_goes_back(armed: Field, measured: Counter[str]) -> None:
+async def test_the_release_judges_itself_and_goes_back(armed: Field, record: Record) -> None:
     with inserted(armed.board.card) as card:
         card.put("b", {"/etc/health": b"its model gives nonsense\n"})
     await armed.board.power_on()
@@ -22,4 +21,4 @@ async def test_the_release_judges_itself_and_goes_back(armed: Field, measured: C
     cause = armed.cause("1.1.0")
     assert (cause["code"], cause["evidence"]["check"]) == ("check-failed", "application")
     assert "validate: failed" in armed.evidence("1.1.0")["log"]
-    measured["recovery_unhealthy_s"] = round(armed.up - began)
+    record("unhealthy", armed, end, since=began)
