@@ -55,15 +55,14 @@ SIZE = 320 << 20
 """Bytes of the image: a slot has room for more."""
 
 
-def made(cache: Cache) -> Path:
-    """The image of slot A as it leaves the factory, release 1.0.0. Raises NotReady."""
-    sources = [
-        path for folder in ("otad", "systemd", "man", "simulator/qemu/overlay") for path in sorted((PROJECT / folder).rglob("*"))
-    ]
-    files = [*sources, *(PROJECT / name for name in ("pyproject.toml", "tools/requirements.lock", "tools/install-system"))]
+def made(cache: Cache, project: Path = PROJECT, name: str = "board-root") -> Path:
+    """The image of slot A as it leaves the factory, release 1.0.0, with the otad of the checkout `project`. Raises NotReady."""
+    folders = ("otad", "systemd", "man", "simulator/qemu/overlay")
+    sources = [path for folder in folders for path in sorted((project / folder).rglob("*"))]
+    files = [*sources, *(project / file for file in ("pyproject.toml", "tools/requirements.lock", "tools/install-system"))]
     files += [HERE / "initrd-init", HERE / "initrd.py", RECIPES / "fw_env.config", Path(__file__)]
     texts = [path.read_bytes() for path in files if path.is_file() and path.suffix != ".pyc"]
-    return cache.entry("board-root", [*texts, *_origins()], lambda part: _make(cache, part), room=ROOM) / "root.img"
+    return cache.entry(name, [*texts, *_origins()], lambda part: _make(cache, project, part), room=ROOM) / "root.img"
 
 
 def _origins() -> Iterator[bytes]:
@@ -89,7 +88,7 @@ def debian_tree(cache: Cache) -> Path:
     return cache.entry("board-debian", [repr((SUITE, PACKAGES)).encode(), *_origins()], make, room=ROOM) / "tree"
 
 
-def _make(cache: Cache, part: Path) -> None:
+def _make(cache: Cache, project: Path, part: Path) -> None:
     if os.geteuid():
         raise NotReady("only root can make the board's root file system: its files belong to several users; use sudo")
     need(TOOLS)
@@ -99,9 +98,9 @@ def _make(cache: Cache, part: Path) -> None:
     initrd.kernel(tree).rename(tree / "boot" / "Image")
     for unwanted in (path for name in UNWANTED for path in tree.glob(name)):
         shutil.rmtree(unwanted) if unwanted.is_dir() else unwanted.unlink()
-    _otad(tree, part, log)
+    _otad(project, tree, part, log)
     _users(tree, log)
-    shutil.copytree(HERE / "overlay", tree, dirs_exist_ok=True)
+    shutil.copytree(project / "simulator" / "qemu" / "overlay", tree, dirs_exist_ok=True)
     shutil.copy(RECIPES / "fw_env.config", tree / "etc")
     (tree / "data").mkdir()
     _services(tree, log)
@@ -117,23 +116,23 @@ def _users(tree: Path, log: Path) -> None:
     run(["systemd-sysusers", f"--root={tree}"], tree, log)
 
 
-def _otad(tree: Path, part: Path, log: Path) -> None:
+def _otad(project: Path, tree: Path, part: Path, log: Path) -> None:
     """The package's dependencies as wheels for arm64, the rest by `make install`."""
     packages = tree / "usr" / "lib" / "python3" / "dist-packages"
     pip: list[str | Path] = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
-    lines = (PROJECT / "tools" / "requirements.lock").read_text().splitlines()
+    lines = (project / "tools" / "requirements.lock").read_text().splitlines()
     pins = part / "pins.txt"
     pins.write_text(
         "".join(f"{line.removesuffix(chr(92)).strip()}\n" for line in lines if not line.lstrip().startswith(("--", "#")))
     )
     run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", part / "wheels", "-c", pins, "sdnotify", "libconf"], part, log)
-    run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", part / "wheels", PROJECT], part, log)
+    run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", part / "wheels", project], part, log)
     foreign = ["--platform", "manylinux_2_28_aarch64", "--platform", "manylinux2014_aarch64", "--python-version", "3.11"]
     (wheel,) = (part / "wheels").glob("otad-*.whl")
     install = [*pip, "install", "--target", packages, *foreign, "--only-binary=:all:", "--no-compile", "-c", pins]
     run([*install, "--find-links", part / "wheels", wheel], part, log)
     shutil.rmtree(packages / "bin", ignore_errors=True)
-    run(["make", "install", f"DESTDIR={tree}", "PYTHON_TARGET=/usr/bin/python3"], PROJECT, log)
+    run(["make", "install", f"DESTDIR={tree}", "PYTHON_TARGET=/usr/bin/python3"], project, log)
 
 
 def _services(tree: Path, log: Path) -> None:

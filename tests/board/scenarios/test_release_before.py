@@ -1,0 +1,54 @@
+"""From the release of otad before this one to this one, and back: each must live with what the other left in /data."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from simulator.qemu import card, rootfs
+from simulator.qemu.board import Board, overlay
+from simulator.qemu.cache import Cache
+from simulator.qemu.field import Field
+from simulator.qemu.fleet import Fleet
+from simulator.qemu.shelf import Parts
+from tests.board.scenarios.conftest import Record
+
+
+def git(*words: str) -> bytes:
+    return subprocess.run(["git", *words], capture_output=True, check=True, cwd=rootfs.PROJECT).stdout
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> Path:
+    """The image of slot A with the otad of the newest tag before this commit."""
+    try:
+        tag = git("describe", "--tags", "--abbrev=0", "HEAD^").decode().strip()
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"there is no release before this one: {error.stderr.decode().strip()}")
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    subprocess.run(["tar", "-x", "-C", tree], input=git("archive", tag), check=True)
+    return rootfs.made(Cache.default(), tree, "board-root-before")
+
+
+async def test_to_this_one_and_back(before: Path, tmp_path: Path, record: Record) -> None:
+    parts = Parts.made(Cache.default())
+    fleet = Fleet.create(tmp_path / "fleet", before)
+    card.create(tmp_path / "factory.img", fleet.image("1.0.0", {}), {}, parts.recovery)
+    fleet = replace(fleet, root=parts.root)
+    fleet.offer("1.1.0")
+    with fleet.serving():
+        async with Board(parts.uboot, overlay(tmp_path / "card.qcow2", tmp_path / "factory.img")) as board:
+            field = Field(board, fleet)
+            await board.power_on()
+            end = await field.settles(asking=True)
+            assert (end.slot, end.running, end.results) == ("B", "1.1.0", [("1.1.0", "committed")])
+
+            await board.run("otactl rollback --no-wait")
+            await field.resets()
+            end = await field.settles()
+            assert (end.slot, end.running, end.results[0]) == ("A", "1.0.0", ("1.0.0", "committed"))
+            record("release_before", field, end)
