@@ -15,6 +15,8 @@ import bench
 TARGETS: dict[str, tuple[str, float]] = {
     "torture_bricks": ("at most", 0),
     "torture_broken": ("at most", 0),
+    "torture_qemu_bricks": ("at most", 0),
+    "torture_qemu_broken": ("at most", 0),
     "install_overhead": ("at most", 1.10),
     "install_overhead_zstd": ("at most", 1.10),
     "download_vs_curl": ("at least", 0.8),

@@ -148,7 +148,7 @@ class Board:
 
     async def ended(self, state: str, outcome: str, timeout: float = PATIENCE) -> Said:
         """Wait until otad tells that one of its states has ended so; what it said of it."""
-        return await self.journal.until(rf"otad\[\d+\]: {state}: {outcome}.*", timeout)
+        return await self.journal.until(rf"otad\[\d+\]: {state}: {outcome}.*\n", timeout)
 
     async def hang(self) -> float:
         """PID 1 hangs for good: the hardware watchdog is all that is left; when."""

@@ -22,7 +22,7 @@ ASLEEP = "systemctl show -p ActiveState otad.service | grep -qx ActiveState=inac
 ASK = "{ otactl check --no-wait; test $? -ne 4; }"  # an otad that ends at this very moment does not answer
 STAYS = "! systemctl is-system-running | grep -qx stopping"
 RESTS = f"until {ASLEEP} && {STAYS}; do sleep 0.5; done; echo re''sts"
-WHY = r"otad recovery: (slot .*\d)"
+WHY = r"otad recovery: (slot .*\d)\r?\n"
 
 
 @dataclass(frozen=True)

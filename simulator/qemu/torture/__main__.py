@@ -59,8 +59,10 @@ def main() -> None:
         with fleet.serving():
             results = known + asyncio.run(_torture(plans, until, moments, fleet, console))
     console.print(_table(results))
-    bench.merge({"torture_qemu_runs": len(results), "torture_qemu_bricks": sum(result.brick for result in results)})
-    raise SystemExit(int(any(result.broken for result in results)))
+    broken = sum(bool(result.broken) for result in results)
+    bricks = sum(result.brick for result in results)
+    bench.merge({"torture_qemu_runs": len(results), "torture_qemu_bricks": bricks, "torture_qemu_broken": broken})
+    raise SystemExit(int(broken > 0))
 
 
 async def _torture(

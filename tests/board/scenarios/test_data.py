@@ -11,11 +11,11 @@ async def test_full(settled: Field, record: Record) -> None:
     """The release is refused before a byte is fetched, with what is missing; and taken when there is room."""
     await settled.board.power_on()
     await settled.board.booted()
-    await settled.board.run("head -c 540M /dev/zero > /data/log/somebody-elses")
+    assert (await settled.board.run("fallocate -l 540M /data/somebody-elses")).status == 0
     await settled.takes()
     failed = await settled.board.ended("download", r"(failed|rejected)")
     assert "MiB" in failed[0]
-    await settled.board.run("rm /data/log/somebody-elses; otactl retry; otactl check --no-wait")
+    await settled.board.run("rm /data/somebody-elses; otactl retry; otactl check --no-wait")
     await settled.board.ended("download", "done")
     end = await settled.settles()
     assert (end.slot, end.running, end.results[0]) == ("B", "1.1.0", ("1.1.0", "committed"))

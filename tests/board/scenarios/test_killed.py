@@ -5,13 +5,13 @@ from __future__ import annotations
 from simulator.qemu.field import Field
 from tests.board.scenarios.conftest import Record
 
-SLOW = '[reboot]\\nsystemctl = ["/bin/sleep", "1000"]\\n'
+SLOW = '[reboot]\\nsystemctl = ["/bin/sh", "-c", "sleep 1000"]\\n'  # neither stops nor reboots anything
 
 
 async def test_it_goes_on_where_it_was(settled: Field, record: Record) -> None:
     await settled.board.power_on()
     await settled.board.booted()
-    await settled.board.run(f"printf '{SLOW}' > /data/otad/conf.d/slow.toml")
+    await settled.board.run(f"printf '{SLOW}' > /data/otad/conf.d/slow.toml; systemctl restart otad")
     await settled.takes()
     await settled.board.ended("install", "done")
     await settled.board.holds("fw_printenv -n upgrade_available | test $(cat) = 1")
