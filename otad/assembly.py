@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -86,10 +87,20 @@ class Assembly:
         if self.reporter:
             await self.reporter.run()
 
-    async def rest(self, seconds: float) -> None:
-        """Before the process ends: tell what can be told, and be woken for the next check."""
-        await self.ports.witness.say(seconds)
+    async def rest(self, seconds: float) -> bool:
+        """Before the process ends: be woken for the next check, tell what can be told. False when an order came: it stays."""
         await self.host.wake(self.orders.left())
+        telling = asyncio.ensure_future(self.ports.witness.say(seconds))
+        order = asyncio.ensure_future(self.orders.disturbed())
+        try:
+            await asyncio.wait({telling, order}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (telling, order):
+                task.cancel()
+            await asyncio.wait({telling, order})
+        if not telling.cancelled():
+            telling.result()
+        return self.orders.quiet()
 
     def words(self, record: Record) -> str:
         """One line for `systemctl status`."""

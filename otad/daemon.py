@@ -115,17 +115,14 @@ async def _live(config: Config, assembly: Assembly, watchdog: Watchdog) -> int:
     assembly.orders.attached = lambda: server.clients
     await server.start()
     ending.clear(config.paths.run)
-    machine = asyncio.ensure_future(drive(book.record, assembly.ports, book))
+    machine = asyncio.ensure_future(_machine(assembly))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, machine.cancel)
     beside = [asyncio.ensure_future(work) for work in (watchdog.feed(), assembly.report())]
     book.announce()
     watchdog.ready()
     try:
-        step = await machine
-        await server.stop()  # nobody gives orders to a machine that has ended
-        if step.outcome is Outcome.SLEEP:
-            await assembly.rest(SAY_SECONDS)
+        await machine
     except asyncio.CancelledError:
         _log.info("told to end in %s: it goes on from there at the next start", book.record.state.value)
     finally:
@@ -135,3 +132,10 @@ async def _live(config: Config, assembly: Assembly, watchdog: Watchdog) -> int:
             task.cancel()
         await asyncio.wait(beside)
     return 0
+
+
+async def _machine(assembly: Assembly) -> None:
+    """Until it reboots, or sleeps and nobody came while it took its leave."""
+    while (await drive(assembly.book.record, assembly.ports, assembly.book)).outcome is Outcome.SLEEP:
+        if await assembly.rest(SAY_SECONDS):
+            return

@@ -75,6 +75,14 @@ class Orders:
             except asyncio.TimeoutError:
                 continue
 
+    async def disturbed(self) -> None:
+        """Wait until somebody wants something, after `next` said SLEEP."""
+        await self._wake.wait()
+
+    def quiet(self) -> bool:
+        """True when nobody has wanted anything since `next` looked, and nobody is being served."""
+        return not (self._wake.is_set() or self.attached())
+
     async def interrupted(self, record: Record) -> Step:
         """Wait until a person cancels what runs, or pauses a download."""
         while True:

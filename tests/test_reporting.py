@@ -1,6 +1,7 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
 """Reports of whole updates on the fast board, to a real HTTP sink: in order, at least once, success only at COMMIT."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,21 +9,23 @@ import pytest
 from aiohttp import web
 
 from otad.bootenv import Slot
+from otad.control import Exit
 from simulator.depot import Depot
 from simulator.fastboard import FastBoard
 from simulator.system import System
-from tests.support.board import GOOD_UPDATE, REAL_PARTS
+from tests.support.board import GOOD_UPDATE, REAL_PARTS, chain, otactl, rest
 
 pytestmark = [*REAL_PARTS, pytest.mark.slow]
 
 
 @asynccontextmanager
-async def sink(got, board, statuses=()):
-    """Takes events into `got` with the slot in which they arrived; answers with `statuses` first, then 204."""
+async def sink(got, board, statuses=(), patience=0.0):
+    """Takes events into `got`, with the slot in which they came; answers after `patience` s: `statuses` first, then 204."""
     answers = list(statuses)
 
     async def post(request):
         told = await request.json()
+        await asyncio.sleep(patience)
         status = answers.pop(0) if answers else 204
         if status == 204:
             got.extend((event, board.slot) for event in told["events"])
@@ -83,3 +86,19 @@ async def test_what_a_sink_did_not_take_comes_again_in_order(tmp_path):
     assert told(got)[-1] == ("commit", "done")
     ids = [event["id"] for event, _ in got]
     assert ids == sorted(ids)
+
+
+async def test_who_comes_while_otad_takes_its_leave_is_served(tmp_path):
+    depot = Depot.create(tmp_path / "depot")
+    depot.offer(System("1.0.0"))
+    async with (
+        depot.served() as repository,
+        FastBoard.create(tmp_path / "b", depot.image(System("1.0.0")), repository) as board,
+        sink([], board, patience=3600),
+    ):
+        await board.power_on()
+        await rest(board)
+        await asyncio.sleep(1)  # nothing needs it any more: it only waits for the fleet to listen
+        said = await otactl(board, "check")
+        assert (said.exit, said.err) == (Exit.NOTHING, "")
+        assert chain(board) == [("idle", "due"), ("check", "nothing")] * 2
