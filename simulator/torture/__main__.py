@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
-import json
 import logging
 import os
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+import bench
 from simulator.torture import table
 from simulator.torture.faults import FAULTS
 from simulator.torture.plan import Mode, Plan, plan
@@ -27,7 +27,7 @@ from simulator.torture.prove import prove, shown
 from simulator.torture.run import Result, Run
 from simulator.torture.stock import Stock
 
-KEPT, BENCH = Path("build/torture"), Path("build/bench.json")
+KEPT = Path("build/torture")
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
 
 
@@ -63,7 +63,7 @@ async def _torture(arguments: argparse.Namespace, folder: Path, console: Console
     finally:  # whatever went wrong with one board, the others have ended
         for drawn in table.tables(results, time.monotonic() - began):
             console.print(drawn)
-        _measured(results)
+        bench.merge(table.figures(results))
     return int(any(result.broken for result in results))
 
 
@@ -111,12 +111,6 @@ def alone() -> None:
         raise SystemExit(f"torture needs root, for a mount namespace: {os.strerror(ctypes.get_errno())}")
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         raise SystemExit("torture needs /dev/fuse, for disks that forget")
-
-
-def _measured(results: Sequence[Result]) -> None:
-    figures = json.loads(BENCH.read_text()) if BENCH.exists() else {}
-    BENCH.parent.mkdir(exist_ok=True)
-    BENCH.write_text(json.dumps(figures | table.figures(results), indent=2, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

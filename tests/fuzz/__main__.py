@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import random
 import re
 import resource
@@ -18,10 +17,10 @@ import time
 from hashlib import sha256
 from pathlib import Path
 
+import bench
 from tests.fuzz.mutate import LONGEST, mutant
 from tests.fuzz.targets import TARGETS
 
-OUT = Path("build/bench.json")
 KEPT = Path("build/fuzz")
 MEMORY_MIB = 1024
 SLOWEST = 20  # seconds for one input
@@ -40,9 +39,7 @@ def main() -> None:
         count = (steered if able else diced)(name, arguments.seconds)
         print(f"  {name:<18} {count:>9} inputs", flush=True)
         tried += count
-    figures = json.loads(OUT.read_text()) if OUT.exists() else {}
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(figures | {"fuzz_inputs": tried}, indent=2, sort_keys=True) + "\n")
+    bench.merge({"fuzz_inputs": tried})
     print(f"fuzz_inputs {tried}, no finding")
 
 
