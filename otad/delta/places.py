@@ -8,11 +8,13 @@ Rules:
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections import deque
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
+from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
 from typing import BinaryIO, Protocol
@@ -22,6 +24,10 @@ from typing_extensions import Self
 from otad.delta.faults import Changed, Malformed, NoRoom
 from otad.delta.ops import Extent
 
+_ALIGN = 4096  # of O_DIRECT: no device has larger blocks
+_AHEAD = 1 << 16  # bytes that are read at least
+_PIECE = 1 << 20  # and at most
+
 
 class Readable(Protocol):
     """Bytes with random access."""
@@ -30,8 +36,13 @@ class Readable(Protocol):
         """Exactly `count` bytes from `at`. Raises Malformed, Changed."""
 
 
+def _within(length: int, at: int, count: int) -> None:
+    if at + count > length:
+        raise Malformed(f"it reads {count} bytes at {at} of an image of {length}")
+
+
 class Image:
-    """The first `length` bytes of an open file or block device."""
+    """The first `length` bytes of an open file."""
 
     def __init__(self, file: BinaryIO, length: int) -> None:
         self._file = file
@@ -39,8 +50,7 @@ class Image:
 
     def read(self, at: int, count: int) -> bytes:
         """See Readable."""
-        if at + count > self._length:
-            raise Malformed(f"it reads {count} bytes at {at} of an image of {self._length}")
+        _within(self._length, at, count)
         try:
             found = os.pread(self._file.fileno(), count, at)
         except OSError as error:
@@ -48,6 +58,53 @@ class Image:
         if len(found) != count:
             raise Changed(f"the image ends before byte {at + count}, and had {self._length}")
         return found
+
+
+class Medium:
+    """The first `length` bytes of a block device that was opened with O_DIRECT: what is on it.
+
+    A mount changes the device's pages in the cache, also one for reading only: ext4 notes there what its journal may contain.
+    """
+
+    def __init__(self, file: BinaryIO, length: int) -> None:
+        self._file = file
+        self._length = length
+        self._piece = mmap.mmap(-1, _PIECE)  # aligned, as O_DIRECT needs
+        self._at = self._held = 0
+
+    def read(self, at: int, count: int) -> bytes:
+        """See Readable."""
+        _within(self._length, at, count)
+        found = BytesIO()
+        while (done := found.tell()) < count:
+            found.write(self._some(at + done, count - done))
+        return found.getvalue()
+
+    def _some(self, at: int, count: int) -> bytes:
+        """Up to `count` bytes; what was read around them is kept, for the next read is mostly right behind."""
+        if not self._at <= at < self._at + self._held:
+            self._at, self._held = at - at % _ALIGN, 0
+            wanted = min(max(at + count - self._at, _AHEAD), _PIECE)
+            try:
+                self._held = os.preadv(self._file.fileno(), [memoryview(self._piece)[: -(-wanted // _ALIGN) * _ALIGN]], self._at)
+            except OSError as error:
+                raise Changed(f"the image cannot be read at byte {at}: {error.strerror}") from error
+            if self._at + self._held <= at:
+                raise Changed(f"the image ends before byte {at + count}, and had {self._length}")
+        start = at - self._at
+        return self._piece[start : min(start + count, self._held)]
+
+
+@contextmanager
+def image(path: Path, length: int) -> Iterator[Readable]:
+    """The old image: the beginning of a file, or of a block device. Raises Changed."""
+    device = path.is_block_device()
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_DIRECT if device else 0))
+    except OSError as error:
+        raise Changed(f"{path} cannot be opened: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        yield Medium(file, length) if device else Image(file, length)
 
 
 class Spool:

@@ -13,13 +13,14 @@ import hashlib
 import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 from otad.delta import apply as applying
 from otad.delta.codecs import missing
 from otad.delta.faults import Changed, Fault, Malformed, NoRoom, Unpackable
 from otad.delta.patch import Patch
-from otad.delta.places import Image, Spool
+from otad.delta.places import Readable, Spool, image
 from otad.encoding import Base, Decoder, Source
 from otad.encoding.blob import reading
 from otad.errors import Corrupt, Who
@@ -68,14 +69,14 @@ class Delta:
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[tuple[Patch, Image]]:
+def _opened(source: Source) -> Iterator[tuple[Patch, Readable]]:
     """The patch and the image that it is for; what is wrong with them, also later, as Corrupt."""
     try:
         with reading(source.blob), source.blob.open("rb", buffering=0) as blob:
             _hashed(blob, source.blob.name)
             patch = Patch.opened(blob, source.memory)
-            with _image(source.base, patch) as image:
-                yield patch, Image(image, patch.header.source.length)
+            with image(_base(source, patch), patch.header.source.length) as old:
+                yield patch, old
     except Fault as fault:
         raise _corrupt(source, fault) from fault
 
@@ -88,17 +89,11 @@ def _hashed(blob: BinaryIO, name: str) -> None:
         raise Malformed("its bytes are not those that were signed")
 
 
-@contextmanager
-def _image(base: Base | None, patch: Patch) -> Iterator[BinaryIO]:
-    wanted = patch.header.source.payload
+def _base(source: Source, patch: Patch) -> Path:
+    wanted, base = patch.header.source.payload, source.base
     if base is None or base.payload != wanted:
         raise Changed(f"it is for the payload {wanted[:12]}, and {base.payload[:12] if base else 'none'} is here")
-    try:
-        file = base.path.open("rb", buffering=0)
-    except OSError as error:
-        raise Changed(f"{base.path} cannot be opened: {error.strerror}") from error
-    with file:
-        yield file
+    return base.path
 
 
 def _folder(source: Source) -> str:

@@ -12,13 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from otad.delta import places
 from otad.delta.codecs import with_proof
+from otad.delta.faults import Malformed
 from otad.encoding import Base, Means, Source, choose
 from otad.encoding.delta import DECODER, Delta
 from otad.errors import Corrupt
 from otad.formats.encodings import Encoding
 from tests.delta.making import LIMITS, PAYLOAD, Maker, blob, patch
 from tests.fuzz.delta import NEW, OLD, patches
+from tests.support.mounts import attached, mounted, need_root, run
 
 PATCH = patches()[0]
 ENCODING = Encoding(type="delta", blob="0" * 64, length=9, base=PAYLOAD, memory=1 << 25)
@@ -151,3 +154,19 @@ def test_no_more_memory_than_the_header_declares(tmp_path: Path) -> None:
     (tmp_path / "patch").write_bytes(made)
     command = (sys.executable, "-c", MEMORY, tmp_path / "patch", tmp_path / "old", tmp_path)
     subprocess.run(command, check=True, timeout=100)
+
+
+def test_a_mounted_base_is_read_as_it_is_on_the_medium(tmp_path: Path) -> None:
+    """ext4 changes the superblock of its journal in the page cache, also when it is mounted for reading only."""
+    image, point = tmp_path / "slot", tmp_path / "mounted"
+    need_root("losetup", "mkfs.ext4")
+    run("mkfs.ext4", "-q", "-O", "has_journal,64bit,metadata_csum", image, "8M")
+    whole = image.read_bytes()
+    point.mkdir()
+    with attached(image) as device, mounted("-o", "ro", device, at=point):
+        assert Path(device).read_bytes() != whole
+        with places.image(Path(device), len(whole)) as old:
+            for at, count in ((0, len(whole)), (5, 9), (4090, 3 << 20), (len(whole) - 1, 1), (1 << 20, 0)):
+                assert old.read(at, count) == whole[at : at + count]
+            with pytest.raises(Malformed):
+                old.read(1, len(whole))
