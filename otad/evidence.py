@@ -3,8 +3,8 @@
 Rules:
  1. What is missing (no journalctl, no pstore, no room) is said in the evidence; it never fails the rollback that collects it.
  2. One archive is at most about MAX_BYTES, KEEP archives stay; the oldest go first.
- 3. Collecting again for the same attempt replaces its archive, atomically: a cut leaves the old one or the new one. It does
-    not when the log cannot be had any more.
+ 3. What was collected in the boot that failed stays: afterwards the log of that boot ends in its shutdown, or is gone. Collecting
+    there again replaces the archive, atomically: a cut leaves the old one or the new one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import io
 import json
 import os
 import tarfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,21 +51,17 @@ class Collector:
 
         Returns what is worth reporting: "log" (its last lines), "pstore" (names), "archive" (where all of it is).
         """
+        path = self.folder / f"{attempt}{_SUFFIX}"
+        if not this_boot and (kept := await blocking.run(_kept, path)):
+            return _short(kept) | {"archive": str(path)}
         whole, log = await self._log("0" if this_boot else "-1")
         files = {"log.txt": log.encode(errors="replace")}
         if cause:
             files["cause.json"] = json.dumps(cause.to_dict(), indent=2).encode()
         files |= await blocking.run(_records, self.pstore)
-        short = {"log": log.encode(errors="replace")[-_SHORT_BYTES:].decode(errors="ignore")}
-        names = [name for name in files if name.startswith("pstore/")]
-        if names:
-            short["pstore"] = ", ".join(names)
-        path = self.folder / f"{attempt}{_SUFFIX}"
-        if whole or not path.exists():
-            short["archive"] = await blocking.run(_keep, path, files)
-        else:  # without a persistent journal the next boot knows less than the failed one kept
-            short["archive"] = str(path)
-        return short
+        if this_boot and not whole:  # the next boot may know more
+            return _short(files)
+        return _short(files) | {"archive": await blocking.run(_keep, path, files)}
 
     async def _log(self, boot: str) -> tuple[bool, str]:
         """Whether journalctl did its work, and what it said."""
@@ -74,6 +71,25 @@ class Collector:
             return True, ended.output
         status = f"did not end in {_LOG_SECONDS:g} s" if ended.status is None else f"exited {ended.status}"
         return False, f"{ended.output}\n({self.journalctl[0]} {status})".strip()
+
+
+def _short(files: Mapping[str, bytes]) -> dict[str, str]:
+    """What is worth reporting of an archive's files."""
+    short = {"log": files["log.txt"][-_SHORT_BYTES:].decode(errors="ignore")}
+    if names := [name for name in files if name.startswith("pstore/")]:
+        short["pstore"] = ", ".join(names)
+    return short
+
+
+def _kept(path: Path) -> dict[str, bytes]:
+    """The files of an archive; nothing when there is none that can be read."""
+    try:
+        with tarfile.open(path) as tar:
+            members = [(member.name, tar.extractfile(member)) for member in tar]
+            files = {name: file.read(MAX_BYTES) for name, file in members if file}
+    except (OSError, tarfile.TarError, EOFError, zlib.error):
+        return {}
+    return files if "log.txt" in files else {}
 
 
 def _records(folders: tuple[Path, ...]) -> dict[str, bytes]:

@@ -55,16 +55,31 @@ async def test_the_log_of_this_boot_is_asked_for_before_the_reboot(collector: Co
 
 async def test_a_second_collection_replaces_the_first(collector: Collector) -> None:
     await collector.collect("01A", None, this_boot=True)
-    short = await collector.collect("01A", CAUSE)
+    short = await collector.collect("01A", CAUSE, this_boot=True)
     assert kept(collector) == ["01A.tar.gz"]
     assert "cause.json" in content(short["archive"])
 
 
-async def test_a_log_that_is_gone_after_the_reboot_does_not_replace_the_one_that_was_kept(collector: Collector) -> None:
+async def test_what_the_failed_boot_said_is_not_lost_in_its_shutdown(collector: Collector, tmp_path: Path) -> None:
     first = await collector.collect("01A", CAUSE, this_boot=True)
-    gone = Collector(collector.folder, ("/no/journalctl",), ())
-    assert (await gone.collect("01A", CAUSE))["archive"] == first["archive"]
+    ended = Collector(collector.folder, script(tmp_path / "later", "yes Stopped target | head -n 200"), collector.pstore)
+    assert await ended.collect("01A", CAUSE) == first
     assert b"the last line" in content(first["archive"])["log.txt"]
+
+
+async def test_what_could_not_be_had_in_the_failed_boot_is_asked_for_in_the_next(collector: Collector) -> None:
+    none = Collector(collector.folder, ("/no/journalctl",), ())
+    assert "archive" not in await none.collect("01A", CAUSE, this_boot=True)
+    assert (await collector.collect("01A", CAUSE))["log"].endswith("the last line")
+
+
+@pytest.mark.parametrize("left", [0, 5, 60])
+async def test_an_archive_that_cannot_be_read_is_made_anew(collector: Collector, left: int) -> None:
+    await collector.collect("01A", CAUSE, this_boot=True)
+    archive = collector.folder / "01A.tar.gz"
+    archive.write_bytes(archive.read_bytes()[:left])
+    short = await collector.collect("01A", CAUSE)
+    assert b"--boot=-1" in content(short["archive"])["log.txt"]
 
 
 async def test_five_archives_are_kept(collector: Collector) -> None:
