@@ -21,7 +21,6 @@ from otad.delta.faults import Changed, Malformed
 from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero, decode
 from otad.delta.patch import Part, Patch
 from otad.delta.places import Joined, Readable, Spool, joined
-from otad.delta.streams import sums
 
 OUT = 1 << 20
 """Bytes, at most, of a piece of the target, and of what an operation makes at a time."""
@@ -84,15 +83,15 @@ class _Run:
         """Content, and in place of what is packed, what the compressor made of it."""
         for part in self._patch.parts():
             for piece in self._content(part):
-                yield from self._packed(piece)
+                if self._packing:
+                    yield from self._packed(piece, *self._packing)
+                else:
+                    yield piece
+            del part  # its streams, before those of the next are decoded
         if self._packing:
             raise Malformed("it ends inside of a PACK")
 
-    def _packed(self, piece: _Bytes) -> Iterator[_Bytes]:
-        if self._packing is None:
-            yield piece
-            return
-        packer, left = self._packing
+    def _packed(self, piece: _Bytes, packer: Packer, left: int) -> Iterator[_Bytes]:
         if len(piece) > left:
             raise Malformed("an operation reaches over the end of a PACK")
         yield packer.write(piece)
@@ -104,7 +103,7 @@ class _Run:
 
     def _content(self, part: Part) -> Iterator[_Bytes]:
         """What the operations of a segment make."""
-        left, controls = part.entry.content, 0
+        left = part.entry.content
         for op in decode(part.meta, part.entry.ops):
             self._spend(op)
             if isinstance(op, Pack):
@@ -116,30 +115,27 @@ class _Run:
             left -= op.length
             if left < 0:
                 raise Malformed("a segment makes more than the index says")
-            yield from self._made(op, part, controls)
-            controls += op.controls if isinstance(op, Delta) else 0
-        if left or controls != part.entry.controls:
+            yield from self._made(op, part)
+        if left:
             raise Malformed("a segment makes less than the index says")
         part.end()
 
-    def _made(self, op: Zero | Copy | Raw | Delta, part: Part, controls: int) -> Iterator[_Bytes]:
+    def _made(self, op: Zero | Copy | Raw | Delta, part: Part) -> Iterator[_Bytes]:
         if isinstance(op, Delta):
-            made = memoryview(self._delta(op, part, controls))
-            yield from (made[at : at + count] for at, count in _pieces(op.length, OUT))
+            yield self._delta(op, part)
         elif isinstance(op, Copy):
             place = self._spool if op.spool else self._image
             yield from (place.read(at, count) for at, count in _pieces(op.length, OUT, op.at))
         elif isinstance(op, Raw):
-            yield from (part.extra.take(count) for _, count in _pieces(op.length, OUT))
+            yield from (part.raw(count) for _, count in _pieces(op.length, OUT))
         else:
             yield from (_ZEROS[:count] for _, count in _pieces(op.length, OUT))
 
-    def _delta(self, op: Delta, part: Part, first: int) -> bytes:
+    def _delta(self, op: Delta, part: Part) -> bytes:
         limits = self._patch.header.limits
-        if op.length > limits.output or sum(extent.length for extent in op.extents) > limits.window:
+        if op.length > limits.output or op.reads > limits.window:
             raise Malformed("a DELTA is larger than the header declares")
-        controls, added = part.controls(first, op.controls), sums(part.planes, first, op.controls)
-        diff, extra = part.diff.take(added), part.extra.take(op.length - added)
+        controls, diff, extra = part.delta(op.length, op.controls)
         old = joined(self._spool if op.spool else self._image, op.extents)
         try:
             made: bytes = core.patch(old, op.length, controls, diff, extra)
@@ -166,8 +162,7 @@ class _Run:
         self._packing = found.begin(op.length), op.length
 
     def _spend(self, op: Op) -> None:
-        reads = sum(extent.length for extent in op.extents) if isinstance(op, Delta | Unpack) else 0
-        self._work -= op.length + reads
+        self._work -= op.length + (op.reads if isinstance(op, (Delta, Unpack)) else 0)
         if not op.length or self._work < 0:
             raise Malformed("an operation does nothing, or the patch does more than any of its size needs")
 

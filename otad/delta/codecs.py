@@ -51,7 +51,7 @@ class Packer(Protocol):
     """One compression at work. Raises Unpackable."""
 
     def write(self, piece: bytes | memoryview) -> bytes:
-        """Take `piece` (at most 1 MiB); what is ready."""
+        """Take `piece`, which one operation made; what is ready."""
 
     def finish(self) -> bytes:
         """The rest."""

@@ -12,7 +12,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from enum import IntEnum
 from typing import NamedTuple
 
 from otad.delta.faults import Malformed
@@ -20,18 +19,8 @@ from otad.delta.wire import Reader, varint, zigzag
 
 EXTENTS = 1 << 12
 """Extents of one operation, at most."""
-SPOOL = 0x08  # beside the kind: reads from the spool
-
-
-class Kind(IntEnum):
-    """The first byte of an operation."""
-
-    ZERO = 0
-    COPY = 1
-    RAW = 2
-    DELTA = 3
-    UNPACK = 4
-    PACK = 5
+_ZERO, _COPY, _RAW, _DELTA, _UNPACK, _PACK = range(6)  # kinds: the first byte of an operation
+_SPOOL = 0x08  # beside the kind: reads from the spool
 
 
 class Extent(NamedTuple):
@@ -69,6 +58,11 @@ class Delta(NamedTuple):
     extents: tuple[Extent, ...]
     spool: bool = False
 
+    @property
+    def reads(self) -> int:
+        """Bytes of its extents."""
+        return sum(extent.length for extent in self.extents)
+
 
 class Unpack(NamedTuple):
     """The spool becomes the `length` bytes that the joined extents of the image decompress to. `codec`: index into `unpack`."""
@@ -76,6 +70,11 @@ class Unpack(NamedTuple):
     length: int
     codec: int
     extents: tuple[Extent, ...]
+
+    @property
+    def reads(self) -> int:
+        """Bytes of its extents."""
+        return sum(extent.length for extent in self.extents)
 
 
 class Pack(NamedTuple):
@@ -126,18 +125,18 @@ def encode(ops: Iterable[Op]) -> bytes:
 
 def _encoded(op: Op, places: _Places) -> bytes:
     if isinstance(op, Zero):
-        return bytes([Kind.ZERO]) + varint(op.length)
+        return bytes([_ZERO]) + varint(op.length)
     if isinstance(op, Raw):
-        return bytes([Kind.RAW]) + varint(op.length)
+        return bytes([_RAW]) + varint(op.length)
     if isinstance(op, Pack):
-        return bytes([Kind.PACK]) + varint(op.length) + varint(op.codec)
+        return bytes([_PACK]) + varint(op.length) + varint(op.codec)
     if isinstance(op, Copy):
         extent = places.write([Extent(op.at, op.length)], spool=op.spool)
-        return bytes([Kind.COPY | SPOOL * op.spool]) + extent
+        return bytes([_COPY | _SPOOL * op.spool]) + extent
     if isinstance(op, Delta):
-        head = bytes([Kind.DELTA | SPOOL * op.spool]) + varint(op.length) + varint(op.controls)
+        head = bytes([_DELTA | _SPOOL * op.spool]) + varint(op.length) + varint(op.controls)
         return head + varint(len(op.extents)) + places.write(op.extents, spool=op.spool)
-    head = bytes([Kind.UNPACK]) + varint(op.length) + varint(op.codec)
+    head = bytes([_UNPACK]) + varint(op.length) + varint(op.codec)
     extents = places.write(op.extents, spool=False)
     places.reset_spool()
     return head + varint(len(op.extents)) + extents
@@ -153,24 +152,24 @@ def decode(meta: bytes, count: int) -> Iterator[Op]:
 
 
 def _decoded(reader: Reader, places: _Places) -> Op:
-    first = reader.take(1)[0]
-    spool, kind = bool(first & SPOOL), first & ~SPOOL
-    if kind == Kind.COPY:
+    first = reader.varint()
+    spool, kind = bool(first & _SPOOL), first & ~_SPOOL
+    if kind == _COPY:
         ((at, length),) = places.read(reader, 1, spool=spool)
         return Copy(length, at, spool)
     length = reader.varint()
-    if kind == Kind.DELTA:
+    if kind == _DELTA:
         controls = reader.varint()
         return Delta(length, controls, places.read(reader, reader.varint(), spool=spool), spool)
     if spool:
         raise Malformed(f"an operation {first} does not exist")
-    if kind == Kind.ZERO:
+    if kind == _ZERO:
         return Zero(length)
-    if kind == Kind.RAW:
+    if kind == _RAW:
         return Raw(length)
-    if kind == Kind.PACK:
+    if kind == _PACK:
         return Pack(length, reader.varint())
-    if kind == Kind.UNPACK:
+    if kind == _UNPACK:
         codec = reader.varint()
         extents = places.read(reader, reader.varint(), spool=False)
         places.reset_spool()

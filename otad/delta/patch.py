@@ -2,23 +2,24 @@
 
 Rules:
  1. Whoever opens a patch says how much memory it may take; one that asks for more is Malformed.
- 2. Long streams are decoded as they are used, never whole; what they give is what was asked for, or Malformed.
+ 2. A segment is decoded whole, for the header declares that; what is taken of its streams is there, or Malformed.
 """
 
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, BinaryIO, cast
-
-import zstandard
+from itertools import accumulate
+from struct import Struct
+from typing import BinaryIO
 
 from otad.delta.faults import Malformed
 from otad.delta.format import START, Contents, Header, header_length, unpack_header, unpack_index
-from otad.delta.streams import RECORD, WINDOW, Entry, Stream, inflated, unfold
+from otad.delta.streams import RECORD, Entry, inflated, unfold
 
-PIECE = 1 << 17  # bytes read at a time
+_ADD = Struct(f"<Q{RECORD - 8}x")  # the first number of a record
 
 
 @dataclass(frozen=True)
@@ -53,66 +54,42 @@ class Patch:
 
 
 class Part:
-    """One segment: operations and controls decoded, diff and extra ready to be taken."""
+    """One segment, decoded; what operations take of its streams is taken in order."""
 
     def __init__(self, file: BinaryIO, at: int, entry: Entry) -> None:
         self.entry = entry
-        self.meta = inflated(_bytes(file, at, entry.meta.stored), entry.meta)
-        at += entry.meta.stored
-        self.planes = inflated(_bytes(file, at, entry.control.stored), entry.control)
-        self._records = unfold(self.planes)
-        at += entry.control.stored
-        self.diff = Taken(file, at, entry.diff)
-        self.extra = Taken(file, at + entry.diff.stored, entry.extra)
+        decoded = []
+        for stream in (entry.meta, entry.control, entry.diff, entry.extra):
+            decoded.append(inflated(_bytes(file, at, stream.stored), stream))
+            at += stream.stored
+        self.meta, planes, self._diff, self._extra = decoded
+        self._records = unfold(planes)
+        self._sums = array("Q", accumulate((add for (add,) in _ADD.iter_unpack(self._records)), initial=0))
+        self._control = self._copied = 0  # controls and bytes of extra that were taken
 
-    def controls(self, first: int, count: int) -> bytes:
-        """bsdiff4.core's records of controls `first` to `first + count`. Raises Malformed."""
-        records = self._records[RECORD * first : RECORD * (first + count)]
-        if len(records) != RECORD * count:
-            raise Malformed(f"controls up to {first + count} are asked for, and {self.entry.controls} are there")
-        return records
+    def delta(self, length: int, controls: int) -> tuple[bytes, bytes, bytes]:
+        """What a DELTA needs beside old bytes: bsdiff4.core's records, diff, extra. Raises Malformed."""
+        first, last = self._control, self._control + controls
+        if last > self.entry.controls:
+            raise Malformed(f"{last} controls are asked for, and {self.entry.controls} are there")
+        low, high = self._sums[first], self._sums[last]
+        if high > len(self._diff) or high - low > length:
+            raise Malformed("controls add more than there is in diff, or than their DELTA makes")
+        self._control = last
+        return self._records[RECORD * first : RECORD * last], self._diff[low:high], self.raw(length - (high - low))
+
+    def raw(self, count: int) -> bytes:
+        """The next bytes of extra. Raises Malformed."""
+        first, self._copied = self._copied, self._copied + count
+        if self._copied > len(self._extra):
+            raise Malformed(f"{count} bytes of extra are asked for, and {len(self._extra) - first} are left")
+        return self._extra[first : self._copied]
 
     def end(self) -> None:
         """Nothing may be left. Raises Malformed."""
-        if self.diff.left or self.extra.left:
-            raise Malformed(f"{self.diff.left} bytes of diff and {self.extra.left} of extra are left at the end of a segment")
-
-
-class Taken:
-    """A stream that is decoded as it is taken."""
-
-    def __init__(self, file: BinaryIO, at: int, stream: Stream) -> None:
-        self.left = stream.length
-        frame = _Frame(file, at, stream.stored)
-        self._reader = zstandard.ZstdDecompressor(max_window_size=WINDOW).stream_reader(cast("IO[bytes]", frame), read_size=PIECE)
-
-    def take(self, count: int) -> bytes:
-        """The next `count` bytes."""
-        if not 0 <= count <= self.left:
-            raise Malformed(f"{count} bytes of a stream are asked for, and {self.left} are left")
-        self.left -= count
-        try:
-            found = self._reader.read(count) if count else b""
-        except zstandard.ZstdError as error:
-            raise Malformed(f"a stream cannot be decoded: {error}") from error
-        if len(found) != count:
-            raise Malformed("a stream ends before the index says so")
-        return found
-
-
-class _Frame:
-    """`length` bytes at `at` of a file, as a file of their own."""
-
-    def __init__(self, file: BinaryIO, at: int, length: int) -> None:
-        self._file = file
-        self._at = at
-        self._end = at + length
-
-    def read(self, count: int) -> bytes:
-        """Up to `count` bytes."""
-        found = os.pread(self._file.fileno(), min(count, self._end - self._at), self._at)
-        self._at += len(found)
-        return found
+        left = self.entry.controls - self._control, len(self._diff) - self._sums[-1], len(self._extra) - self._copied
+        if any(left):
+            raise Malformed("{} controls, {} bytes of diff and {} of extra are left at the end of a segment".format(*left))
 
 
 def _bytes(file: BinaryIO, at: int, count: int) -> bytes:

@@ -121,9 +121,3 @@ def unfold(planes: bytes) -> bytes:
     records[_NUMBERS[2] + 3 :: RECORD] = rows[11].translate(_REST)
     records[_NUMBERS[2] + 7 :: RECORD] = rows[11].translate(_SIGN)
     return bytes(records)
-
-
-def sums(planes: bytes, first: int, count: int) -> int:
-    """How many bytes of diff controls `first` to `first + count` take."""
-    every = len(planes) // PLANES
-    return sum(sum(planes[every * byte + first : every * byte + first + count]) << 8 * byte for byte in range(4))

@@ -45,6 +45,9 @@ class Reader:
     def varint(self) -> int:
         """An unsigned number."""
         data, at, value, shift = self._data, self._at, 0, 0
+        if at < len(data) and data[at] < _MORE:  # as most are
+            self._at = at + 1
+            return data[at]
         while at < len(data) and shift < _BITS:
             byte = data[at]
             at += 1

@@ -116,13 +116,17 @@ def test_a_patch_that_wants_more_memory_than_it_may_is_refused_unread(tmp_path: 
 
 SMALL = Limits(segment=1 << 20, window=100, output=100, codecs=1 << 20, spool=100)
 RECORD = Maker(b"").delta(b"", [Extent(0, 1)], b"ab").controls
+SUMS = Maker(b"ab").same(2).controls
 BAD = {
     "behind the image": (Segment((Copy(10, len(OLD) - 5),)), "of an image of"),
     "behind the spool": (Segment((Copy(10, 0, spool=True),)), "of an image of 0"),
     "a window that is too large": (Segment((Delta(2, 1, (Extent(0, 101),)),), RECORD, b"", b"ab"), "larger than the header"),
     "an output that is too large": (Segment((Delta(101, 1, (Extent(0, 1),)),), RECORD, b"", b"ab"), "larger than the header"),
     "controls that make less": (Segment((Delta(3, 1, (Extent(0, 1),)),), RECORD, b"", b"abc"), "cannot be applied"),
-    "sums that are not there": (Segment((Delta(2, 1, (Extent(0, 1),)),), RECORD, b"ab", b""), "of a stream are asked for"),
+    "bytes of a DELTA that are missing": (Segment((Delta(2, 1, (Extent(0, 1),)),), RECORD, b"ab", b""), "of extra are asked for"),
+    "sums that are missing": (Segment((Delta(2, 1, (Extent(0, 2),)),), SUMS, b"a"), "add more than there is"),
+    "sums that are left": (Segment((Delta(2, 1, (Extent(0, 2),)),), SUMS, b"abc"), "1 bytes of diff"),
+    "more sums than fit": (Segment((Delta(1, 1, (Extent(0, 2),)),), SUMS, b"ab"), "than their DELTA makes"),
     "bytes that are left": (Segment((Raw(1),), extra=b"ab"), "are left at the end"),
     "bytes that are missing": (Segment((Raw(2),), extra=b"a"), "are asked for"),
     "a spool that is too large": (Segment((Unpack(101, 0, (Extent(0, 1),)),)), "larger than the header"),

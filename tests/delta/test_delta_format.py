@@ -14,7 +14,7 @@ from otad.delta import streams
 from otad.delta.faults import Malformed
 from otad.delta.format import Contents, Limits, New, Old, header_length, pack_head, unpack_header, unpack_index
 from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero, decode, encode
-from otad.delta.streams import Segment, fold, inflated, pack, sums, unfold
+from otad.delta.streams import Segment, fold, inflated, pack, unfold
 from otad.delta.wire import Reader, varint, zigzag
 
 HASH = "ab" * 32
@@ -51,14 +51,10 @@ numbers = st.integers(0, (1 << 31) - 1)
 controls = st.lists(st.tuples(numbers, numbers, st.integers(-(1 << 31) + 1, (1 << 31) - 1)), min_size=1, max_size=30)
 
 
-@given(controls, st.data())
-def test_controls_come_back_from_their_planes(rows: list[tuple[int, int, int]], data: st.DataObject) -> None:
+@given(controls)
+def test_controls_come_back_from_their_planes(rows: list[tuple[int, int, int]]) -> None:
     records = b"".join(bsdiff4.core.encode_int64(number) for row in rows for number in row)
-    planes = fold(records)
-    first = data.draw(st.integers(0, len(rows)))
-    count = data.draw(st.integers(0, len(rows) - first))
-    assert unfold(planes) == records
-    assert sums(planes, first, count) == sum(add for add, _, _ in rows[first : first + count])
+    assert unfold(fold(records)) == records
 
 
 @pytest.mark.parametrize("row", [(-1, 0, 0), (0, -1, 0), (1 << 31, 0, 0), (0, 1 << 40, 0), (0, 0, 1 << 31), (0, 0, -(1 << 33))])
