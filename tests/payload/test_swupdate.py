@@ -28,6 +28,7 @@ from otad.slots import Slots as SlotStore
 from tests.support.bundles import CONFINE, Signer, bundle, with_key, with_section
 from tests.support.install_board import IMAGE, OLD, Board
 
+pytestmark = pytest.mark.slow  # it is SWUpdate that is asked, and it answers every Python alike
 PIECE = 4096
 ARMS = with_section('bootenv = ({ name = "boot_partition"; value = "B"; });')
 
