@@ -25,6 +25,8 @@ from simulator.qemu.shelf import Moment
 from simulator.qemu.tools import NotReady
 
 STORIES = Path("build/stories.json")
+TOLD = ("boot_partition", "upgrade_available", "bootcount", "otad_boots", "otad_fallback", "otad_rollback", "otad_recovery_cause")
+"""Of the boot environment; the rest are scripts and addresses."""
 
 
 class Record(Protocol):
@@ -40,7 +42,10 @@ def record() -> Record:
         seconds = {"downtime": round(field.down_s(end))} | ({} if since is None else {"recovery": round(end.at - since)})
         report = next((event for event in reversed(field.fleet.told("rollback")) if event["outcome"] == "done"), {})
         story = {
-            **{key: value for key, value in vars(end).items() if key != "at"},
+            "slot": end.slot,
+            "running": end.running,
+            "history": end.history,
+            "env": {name: end.env[name] for name in TOLD if name in end.env},
             **{key: report[key] for key in ("cause", "evidence") if key in report},
             **{f"{what}_s": value for what, value in seconds.items()},
         }
