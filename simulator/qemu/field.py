@@ -31,7 +31,7 @@ class End:
 
     slot     that runs; "recovery" when none comes up
     running  the version that runs, as the image says
-    history  what the device has tried, the newest first
+    history  what the device has tried, the newest first; nothing when it cannot remember
     env      the boot environment, or why recovery runs; what is not set is empty
     at       the second (of the event loop's clock) at which the application started last, or recovery
     """
@@ -86,10 +86,16 @@ class Field:
                 break
             ask = ""
         version = (await self.board.run("cat /usr/lib/otad/release.json")).out
-        history = (await self.board.run("otactl history --json")).out
+        history = await self.board.run("otactl history --json")
         env = (await self.board.run("fw_printenv")).out
         up = self.board.journal.all("Started application.service")[-1].at
-        return End(slot, json.loads(version)["version"], json.loads(history), defaultdict(str, parse(env)), up)
+        return End(
+            slot,
+            json.loads(version)["version"],
+            json.loads(history.out) if history.status == 0 else [],
+            defaultdict(str, parse(env)),
+            up,
+        )
 
     async def gives_up(self) -> End:
         """No slot comes up: recovery runs, and says why."""

@@ -22,14 +22,17 @@ async def test_full(settled: Field, record: Record) -> None:
     record("data_full", settled, end)
 
 
-async def test_unmountable(settled: Field) -> None:
+async def test_unmountable(settled: Field, record: Record) -> None:
     """No update can be remembered, so none is begun; but the device runs, and no boot counts against its slot."""
     with inserted(settled.board.card) as card:
         card.wipe("data")
-    for _ in range(2):
-        await settled.board.power_on()
-        assert await settled.board.booted() == "A"
-        await settled.board.holds("fw_printenv -n otad_boots | test $(cat) = 0")
-        said = await settled.board.run("otactl status")
-        assert "data" in said.out
-        await settled.board.cut()
+    await settled.board.power_on()
+    assert await settled.board.booted() == "A"
+    await settled.board.holds("fw_printenv -n otad_boots | test $(cat) = 0")
+    assert "data" in (await settled.board.run("otactl status")).out
+    await settled.board.cut()
+
+    await settled.board.power_on()
+    end = await settled.settles()
+    assert (end.slot, end.running, end.history, end.env["otad_boots"]) == ("A", "1.0.0", [], "0")
+    record("data_gone", settled, end)
