@@ -11,12 +11,13 @@ import asyncio
 import logging
 import os
 
-from otad.children import environment
 from otad.config import Reboot
 from otad.errors import OtadError
+from otad.health import process
 
 REBOOT_SECONDS = 120.0
 FORCE_SECONDS = 30.0
+_WORDS = 500  # bytes of what a command says
 WAKE = "otad-check"  # there is one next check, so one timer
 log = logging.getLogger(__name__)
 
@@ -69,22 +70,5 @@ class SystemdHost:
 
 async def _run(command: tuple[str, ...], seconds: float) -> tuple[int, str]:
     """Exit status and last words of one command; a time-out counts as status 124, a missing tool as 127."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=environment(),
-        )
-    except OSError as error:
-        return 127, f"{command[0]}: {error.strerror}"
-    try:
-        out, _ = await asyncio.wait_for(process.communicate(), seconds)
-    except asyncio.TimeoutError:
-        return 124, f"no answer in {seconds:g} s"
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode or 0, out.decode(errors="replace").strip()[-500:]
+    ended = await process.run(command, seconds, _WORDS)
+    return (124, f"no answer in {seconds:g} s") if ended.status is None else (ended.status, ended.output)

@@ -42,3 +42,11 @@ async def test_there_is_one_timer_for_the_next_check(monkeypatch: pytest.MonkeyP
         "systemctl stop otad-check.timer",
         "systemd-run --collect --quiet --unit=otad-check --on-active=7200s systemctl start otad",
     ]
+
+
+async def test_what_a_command_leaves_behind_holds_up_nothing(tmp_path: Path) -> None:
+    """A child of its own that keeps its output open: the command is over when its time is."""
+    stub = tmp_path / "systemctl"
+    stub.write_text("#!/bin/sh\nsleep 1000\n:\n")
+    stub.chmod(0o755)
+    await SystemdHost(Reboot(stop=("application.service",), stop_timeout=0.1, systemctl=(str(stub),))).stop()

@@ -14,7 +14,7 @@ async def test_full(settled: Field, record: Record) -> None:
     assert (await settled.board.run("fallocate -l 540M /data/somebody-elses")).status == 0
     await settled.takes()
     failed = await settled.board.ended("download", r"(failed|rejected)")
-    assert "MiB" in failed[0]
+    assert "bytes in /data/updates, where" in failed[0]
     await settled.board.run("rm /data/somebody-elses; otactl retry; otactl check --no-wait")
     await settled.board.ended("download", "done")
     end = await settled.settles()

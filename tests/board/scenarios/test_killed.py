@@ -5,7 +5,7 @@ from __future__ import annotations
 from simulator.qemu.field import Field
 from tests.board.scenarios.conftest import Record
 
-SLOW = '[reboot]\\nsystemctl = ["/bin/sh", "-c", "sleep 1000"]\\n'  # neither stops nor reboots anything
+SLOW = '[reboot]\\nsystemctl = ["/bin/sh", "-c", "exec sleep 1000"]\\n'  # neither stops nor reboots anything
 
 
 async def test_it_goes_on_where_it_was(settled: Field, record: Record) -> None:
