@@ -23,6 +23,8 @@ from otad.errors import OtadError, Rejected, Who
 from otad.formats import Model, Name, SemVer, encode
 from otad.publisher import drafts
 
+BLOCK = 4096
+"""Bytes: what deltas tell apart; mkfs.ext4 would take 1024 for what is below 512 MiB."""
 IDENTITY = "/usr/lib/otad/release.json"
 FEATURES = (
     "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,"
@@ -63,7 +65,10 @@ def from_directory(tree: Path, out: Path, identity: Identity, make: Make) -> Non
         image = str(new.path)
         options = f"hash_seed={seed},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0"
         _run(
-            ["mkfs.ext4", "-q", "-F", "-m", "0", "-O", FEATURES, "-U", str(seed), "-E", options, "-d", str(tree), image],
+            [
+                *("mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-m", "0", "-O", FEATURES),
+                *("-U", str(seed), "-E", options, "-d", str(tree), image),
+            ],
             make.epoch,
         )
         _write_identity(new.path, identity, make.epoch)

@@ -51,7 +51,7 @@ TOOLS = {
     "make": "make",
 }
 ROOM = 3 << 30
-SIZE = 320 << 20
+SIZE = 336 << 20
 """Bytes of the image: a slot has room for more."""
 
 

@@ -48,6 +48,7 @@ def test_it_is_sound_and_holds_the_tree(tree: Path, tmp_path: Path) -> None:
     from_directory(tree, tmp_path / "x.img", WHAT, MAKE)
     subprocess.run(["e2fsck", "-fn", tmp_path / "x.img"], check=True, capture_output=True)
     assert (tmp_path / "x.img").stat().st_size == MAKE.size
+    assert "Block size:               4096\n" in debugfs(tmp_path / "x.img", "stats -h")
     assert debugfs(tmp_path / "x.img", "cat /usr/bin/tool") == "#!/bin/sh\n"
     assert debugfs(tmp_path / "x.img", 'cat "/etc/os release"') == "a name with a space\n"
 
