@@ -29,26 +29,30 @@ def delta(
     ] = False,
     machine: Annotated[bool, typer.Option("--json", help="The same as JSON, and nothing else.")] = False,
     plot: Annotated[Path | None, typer.Option(metavar="OUT.svg", help="The same as a picture; of one OLD.")] = None,
+    repack: Annotated[
+        bool,
+        typer.Option("--repack/--no-repack", help="Compare compressed files by what they hold; devices compress them again."),
+    ] = True,
 ) -> None:
     """Add a way from each release OLD to the release NEW that carries only the difference. May follow after `publish`."""
     explanation = Explanation(explain, machine, plot)
     if files:
         if len(given) != FILES:
             raise typer.BadParameter("--files takes OLD NEW OUT")
-        _of_files(Path(given[0]), Path(given[1]), Path(given[2]), explanation)
+        _of_files(Path(given[0]), Path(given[1]), Path(given[2]), explanation, repack=repack)
     elif len(given) < FILES:
         raise typer.BadParameter("give DIR, at least one release OLD, and the release NEW")
     elif plot and len(given) > FILES:
         raise typer.BadParameter("--plot shows one delta: give one release OLD")
     else:
-        _of_releases(Path(given[0]), given[1:-1], given[-1], explanation)
+        _of_releases(Path(given[0]), given[1:-1], given[-1], explanation, repack=repack)
 
 
-def _of_releases(folder: Path, bases: list[str], version: str, explanation: Explanation) -> None:
+def _of_releases(folder: Path, bases: list[str], version: str, explanation: Explanation, *, repack: bool) -> None:
     workspace = opened(folder)
     for base in bases:
         with bars() as progress:
-            outcome = release.add(workspace, base, version, now=now(), progress=progress)
+            outcome = release.add(workspace, base, version, now=now(), repack=repack, progress=progress)
         if outcome is None:
             explanation.said(f"{base} to {version}: is there already.")
             continue
@@ -63,11 +67,11 @@ def _of_releases(folder: Path, bases: list[str], version: str, explanation: Expl
     awaited(workspace)
 
 
-def _of_files(old: Path, new: Path, out: Path, explanation: Explanation) -> None:
+def _of_files(old: Path, new: Path, out: Path, explanation: Explanation, *, repack: bool) -> None:
     with bars() as progress, tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".delta-") as scratch:
         before, after = (Payload.of(file, progress) for file in (old, new))
         with drafts.draft(out.absolute().parent) as made:
-            ledger = make(before, after, made.file, Path(scratch), progress=progress)
+            ledger = make(before, after, made.file, Path(scratch), repack=repack, progress=progress)
             made.file.flush()
             proved(before, after, made.path, Path(scratch), progress)
             length = made.file.tell()

@@ -65,8 +65,10 @@ class Payload:
         return cls(sha256, whole, whole.part(head.start, head.length))
 
 
-def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, level: int = LEVEL, progress: Progress = quiet) -> Ledger:
+def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, repack: bool = True, progress: Progress = quiet) -> Ledger:
     """Write the delta from `old` to `new` to `out`. `scratch`: a folder for what compressed files hold.
+
+    repack  compare compressed files by what they hold, for devices to compress again: smaller, and more work for them
 
     Raises OtadError("delta-killed") when one of its processes was ended.
     """
@@ -78,10 +80,10 @@ def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, level: int
     with _pool() as pool:
         changed = plan.areas_of(wanted, same, new.image.length)
         candidates = [(file, like[file.path]) for file in wanted if file.path in changed and file.path in like]
-        repacking = Opener(old.image, new.image, scratch, MOST).repacking(candidates, pool)
+        repacking = Opener(old.image, new.image, scratch, MOST).repacking(candidates if repack else (), pool)
         pair = plan.Pair(old.image, new.image, like, repacking.files)
         segments = list(_segments(_bundled(new, plan.pieces(pair, wanted, same))))
-        finished = list(_all_done(segments, level, pool, progress))
+        finished = list(_all_done(segments, pool, progress))
     _written(old, new, finished, repacking, out)
     return Ledger(tuple(line for one in finished for line in one.lines), (*notes, *repacking.notes))
 
@@ -129,9 +131,9 @@ def _pool() -> Iterator[Executor]:
         raise OtadError("delta-killed", what, remedy, who=Who.INTEGRATOR) from error
 
 
-def _all_done(parts: Sequence[Sequence[Piece]], level: int, pool: Executor, progress: Progress) -> Iterator[Done]:
+def _all_done(parts: Sequence[Sequence[Piece]], pool: Executor, progress: Progress) -> Iterator[Done]:
     """Every segment, in order."""
-    waiting = [pool.submit(segment.done, part, BEST, level) for part in parts]
+    waiting = [pool.submit(segment.done, part, BEST, LEVEL) for part in parts]
     for number, future in enumerate(waiting, start=1):
         yield future.result()
         progress("comparing", number, len(waiting))

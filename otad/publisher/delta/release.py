@@ -20,6 +20,7 @@ from pathlib import Path
 import zstandard
 from tuf.api.metadata import TargetFile, Targets
 
+from otad.delta.format import Header
 from otad.errors import Corrupt, Rejected, Who
 from otad.formats.encodings import Encoding, Encodings
 from otad.formats.release import PayloadKind, Release
@@ -63,8 +64,10 @@ class _Bundle:
         return min(way.length for way in self.ways if way.base is None)
 
 
-def add(ws: Workspace, base: str, version: str, *, now: datetime, progress: Progress = quiet) -> Outcome | None:
-    """Make the delta from `base` to `version`, and list it. None when there is one already.
+def add(
+    ws: Workspace, base: str, version: str, *, now: datetime, repack: bool = True, progress: Progress = quiet
+) -> Outcome | None:
+    """Make the delta from `base` to `version`, and list it. None when there is one already. `repack`: see `make`.
 
     Raises RetryLater("locked"), Rejected("release-unknown"), Rejected("release-withdrawn"), Rejected("delta-same"),
     Rejected("blob-missing"), Corrupt("delta-wrong").
@@ -78,24 +81,20 @@ def add(ws: Workspace, base: str, version: str, *, now: datetime, progress: Prog
     if any(way.base == old.sha256 for way in new.ways):
         return None
     with _scratch(ws) as scratch:
-        payloads = [Payload.of(_file(ws, one, scratch, progress), progress) for one in (old, new)]
-        return _made(ws, old, new, payloads, scratch, now, progress)
+        before, after = (Payload.of(_file(ws, one, scratch, progress), progress) for one in (old, new))
+        patch = scratch / "delta"
+        with patch.open("wb") as out:
+            ledger = make(before, after, out, scratch, repack=repack, progress=progress)
+        length = patch.stat().st_size
+        worth = length <= new.full - new.full // WORTH
+        if worth:
+            _list(ws, new, _way(patch, old, proved(before, after, patch, scratch, progress)), patch, now)
+        return Outcome(base, length, new.full, worth, ledger)
 
 
-def _made(
-    ws: Workspace, old: _Bundle, new: _Bundle, payloads: list[Payload], scratch: Path, now: datetime, progress: Progress
-) -> Outcome:
-    patch = scratch / "delta"
-    with patch.open("wb") as out:
-        ledger = make(payloads[0], payloads[1], out, scratch, progress=progress)
-    length = patch.stat().st_size
-    worth = length <= new.full - new.full // WORTH
-    if worth:
-        header = proved(payloads[0], payloads[1], patch, scratch, progress)
-        blob, _ = fingerprint(patch)
-        way = Encoding(type="delta", blob=blob, length=length, base=old.sha256, memory=header.memory, needs=header.needs)
-        _list(ws, new, way, patch, now)
-    return Outcome(old.version, length, new.full, worth, ledger)
+def _way(patch: Path, old: _Bundle, header: Header) -> Encoding:
+    blob, length = fingerprint(patch)
+    return Encoding(type="delta", blob=blob, length=length, base=old.sha256, memory=header.memory, needs=header.needs)
 
 
 def _list(ws: Workspace, new: _Bundle, way: Encoding, patch: Path, now: datetime) -> None:

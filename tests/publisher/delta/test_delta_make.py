@@ -19,15 +19,16 @@ from otad.publisher.delta.proof import proved
 from tests.publisher.delta import trees
 
 
-def made(old: Path, new: Path, folder: Path) -> tuple[Path, Ledger]:
+def made(old: Path, new: Path, folder: Path, *, repack: bool = True) -> tuple[Path, Ledger]:
     """A delta that was proved, and what it costs."""
     before, after = Payload.of(old), Payload.of(new)
     out, scratch = folder / "delta", folder / "scratch"
     scratch.mkdir(exist_ok=True)
     with out.open("wb") as file:
-        ledger = make(before, after, file, scratch)
+        ledger = make(before, after, file, scratch, repack=repack)
     header = proved(before, after, out, scratch)
     assert header.memory < 64 << 20
+    assert repack or not header.needs
     return out, ledger
 
 
@@ -61,6 +62,14 @@ def test_an_update_costs_what_changed(pair: tuple[Path, Path], tmp_path: Path) -
 def test_the_lines_of_the_ledger_add_up(pair: tuple[Path, Path], tmp_path: Path) -> None:
     delta, ledger = made(*pair, tmp_path)
     assert 0.5 < sum(line.costs for line in ledger.lines) / delta.stat().st_size <= 1
+
+
+@pytest.mark.slow
+def test_compressed_files_may_be_compared_as_they_are(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    delta, ledger = made(*pair, tmp_path, repack=False)
+    assert not {line.operation for line in ledger.lines} & {"pack", "unpack"}
+    assert delta.stat().st_size > 60_000  # twice what it costs where they are taken apart
+    assert ledger.notes == ()
 
 
 def killed(_old: bytes, _new: bytes) -> Sequence[Cover]:
