@@ -144,7 +144,7 @@ class Board:
 
     async def holds(self, condition: str, timeout: float = PATIENCE) -> None:
         """Wait until a shell command in the guest succeeds."""
-        await self.run(f"until {condition}; do sleep 0.2; done", timeout)
+        await self.run(f"until {condition}; do sleep 1; done", timeout)
 
     async def ended(self, state: str, outcome: str, timeout: float = PATIENCE) -> Said:
         """Wait until otad tells that one of its states has ended so; what it said of it."""

@@ -21,7 +21,7 @@ from simulator.qemu.fleet import Fleet
 ASLEEP = "systemctl show -p ActiveState otad.service | grep -qx ActiveState=inactive"
 ASK = "{ otactl check --no-wait; test $? -ne 4; }"  # an otad that ends at this very moment does not answer
 STAYS = "! systemctl is-system-running | grep -qx stopping"
-RESTS = f"until {ASLEEP} && {STAYS}; do sleep 0.5; done; echo re''sts"
+RESTS = f"until {ASLEEP} && {STAYS}; do sleep 3; done; echo re''sts"
 WHY = r"otad recovery: (slot .*\d)\r?\n"
 
 
