@@ -50,5 +50,5 @@ async def test_to_this_one_and_back(before: Path, tmp_path: Path, record: Record
             await board.run("otactl rollback --no-wait")
             await field.resets()
             end = await field.settles()
-            assert (end.slot, end.running, end.results[0]) == ("A", "1.0.0", ("1.0.0", "committed"))
+            assert (end.slot, end.running, end.results[0]) == ("A", "1.0.0", ("of the factory", "committed"))
             record("release_before", field, end)

@@ -13,7 +13,7 @@ async def test_the_old_slot_is_tried_and_confirmed(committed: Field, record: Rec
     await committed.board.run("otactl rollback --no-wait")
     await committed.resets()
     end = await committed.settles()
-    assert (end.slot, end.running, end.results[0]) == ("A", "1.0.0", ("1.0.0", "committed"))
+    assert (end.slot, end.running, end.results[0]) == ("A", "1.0.0", ("of the factory", "committed"))
     record("revert", committed, end)
 
 
