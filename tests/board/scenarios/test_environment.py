@@ -8,6 +8,10 @@ from tests.board.scenarios.conftest import Record
 
 
 async def test_one_torn_copy_costs_nothing(committed: Field, record: Record) -> None:
+    """The power goes while a stable boot is counted, or its count cleared: the copy before that is of a stable boot as well."""
+    await committed.board.power_on()
+    assert await committed.board.booted() == "B"
+    await committed.board.cut()
     with inserted(committed.board.card) as card:
         card.tear()
     await committed.board.power_on()
