@@ -124,7 +124,7 @@ def test_a_difference_of_nothing_is_nothing() -> None:
     [
         *((f"gzip -n -{level}", f"gzip -n -{level}") for level in (1, 4, 6, 9)),
         ("xz -T1 --check=crc32 --lzma2=dict=1MiB", "xz --check=crc32 --lzma2=preset=6,dict=1024KiB"),
-        ("xz -T1 -0e", "xz --check=crc64 --lzma2=preset=6e,dict=256KiB"),
+        pytest.param("xz -T1 -0e", "xz --check=crc64 --lzma2=preset=6e,dict=256KiB", marks=pytest.mark.slow),
         ("gzip -6 --name", "gzip -n -6"),
     ],
 )
