@@ -19,9 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from otad import blocking, durable
+from otad import blocking, commands, durable
 from otad.errors import Cause
-from otad.health import process
 
 KEEP = 5
 MAX_BYTES = 1 << 20  # before compression
@@ -66,7 +65,7 @@ class Collector:
     async def _log(self, boot: str) -> tuple[bool, str]:
         """Whether journalctl did its work, and what it said."""
         arguments = (f"--boot={boot}", f"--lines={_LOG_LINES}", "--no-pager", "--output=short-iso")
-        ended = await process.run((*self.journalctl, *arguments), _LOG_SECONDS, _LOG_BYTES)
+        ended = await commands.run((*self.journalctl, *arguments), _LOG_SECONDS, _LOG_BYTES)
         if ended.status == 0:
             return True, ended.output
         status = f"did not end in {_LOG_SECONDS:g} s" if ended.status is None else f"exited {ended.status}"

@@ -11,9 +11,9 @@ import asyncio
 import logging
 import os
 
+from otad import commands
 from otad.config import Reboot
 from otad.errors import OtadError
-from otad.health import process
 
 REBOOT_SECONDS = 120.0
 FORCE_SECONDS = 30.0
@@ -70,5 +70,5 @@ class SystemdHost:
 
 async def _run(command: tuple[str, ...], seconds: float) -> tuple[int, str]:
     """Exit status and last words of one command; a time-out counts as status 124, a missing tool as 127."""
-    ended = await process.run(command, seconds, _WORDS)
+    ended = await commands.run(command, seconds, _WORDS)
     return (124, f"no answer in {seconds:g} s") if ended.status is None else (ended.status, ended.output)

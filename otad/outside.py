@@ -13,7 +13,7 @@ import os
 import uuid
 from collections.abc import Sequence
 
-from otad.health import process
+from otad import commands
 
 SANDBOX = "OTAD_SANDBOX"
 """Set by otad.service."""
@@ -22,16 +22,16 @@ _KILL_SECONDS = 10.0
 _SPARE_SECONDS = 30  # after which systemd ends the unit, should nobody do it before
 
 
-async def run(command: Sequence[str], timeout: float, keep: int) -> process.Ended:
-    """As `process.run`. A command that systemd-run cannot start has an exit status other than 0, and says why."""
+async def run(command: Sequence[str], timeout: float, keep: int) -> commands.Ended:
+    """As `commands.run`. A command that systemd-run cannot start has an exit status other than 0, and says why."""
     if SANDBOX not in os.environ:
-        return await process.run(command, timeout, keep)
+        return await commands.run(command, timeout, keep)
     unit, ended = f"otad-command-{uuid.uuid4().hex}.service", None
     try:
-        ended = await process.run(transient(unit, command, timeout), timeout, keep)
+        ended = await commands.run(transient(unit, command, timeout), timeout, keep)
     finally:
         if ended is None or ended.status is None:
-            await process.run(("systemctl", "kill", "--signal=KILL", unit), _KILL_SECONDS, keep)
+            await commands.run(("systemctl", "kill", "--signal=KILL", unit), _KILL_SECONDS, keep)
     return ended
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from otad import children
-from otad.health import process as asked
+from otad import children, commands
 from otad.payload import process as swupdate
 from tests.payload.test_process import gone
 
@@ -21,7 +20,7 @@ async def install(folder: Path, script: str) -> object:
 
 
 async def check(_folder: Path, script: str) -> object:
-    return await asked.run(("sh", "-c", script), 60, 1000)
+    return await commands.run(("sh", "-c", script), 60, 1000)
 
 
 @pytest.mark.parametrize("run", [install, check])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from otad import children, outside
-from otad.health.process import Ended
+from otad.commands import Ended
 
 
 async def test_an_ordinary_child_where_nothing_is_sandboxed(monkeypatch: pytest.MonkeyPatch) -> None:

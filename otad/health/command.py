@@ -8,9 +8,9 @@ options = { command = ["/usr/lib/product/camera-test", "--quick"] }
 
 from __future__ import annotations
 
-from otad import outside
+from otad import commands, outside
 from otad.config import Command, HealthCheck, Section
-from otad.health import EVIDENCE_BYTES, Around, Finding, options, process
+from otad.health import EVIDENCE_BYTES, Around, Finding, options
 
 
 class Options(Section):
@@ -33,7 +33,7 @@ class CommandCheck:
         evidence = {"command": " ".join(self._command), "status": str(ended.status), "output": ended.output}
         return Finding(self.name, ended.status == 0, self._words(ended), evidence)
 
-    def _words(self, ended: process.Ended) -> str:
+    def _words(self, ended: commands.Ended) -> str:
         if ended.status is None:
             how = f"did not end in {self._timeout:g} s and was killed"
         elif ended.status < 0:

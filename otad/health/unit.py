@@ -13,8 +13,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from otad import commands
 from otad.config import HealthCheck, Section
-from otad.health import EVIDENCE_BYTES, Around, Finding, options, process
+from otad.health import EVIDENCE_BYTES, Around, Finding, options
 
 _PROPERTIES = "Id,LoadState,ActiveState,SubState,Result,NRestarts"
 _STATUS_SECONDS = 5.0
@@ -78,8 +79,8 @@ class UnitCheck:
             self._first.setdefault(name, _restarts(unit))
         return judge(unit, self._first.get(name, 0))
 
-    async def _ask(self, *arguments: str, seconds: float, keep: int) -> process.Ended:
-        return await process.run((*self._systemctl, *arguments, "--", *self._units), seconds, keep)
+    async def _ask(self, *arguments: str, seconds: float, keep: int) -> commands.Ended:
+        return await commands.run((*self._systemctl, *arguments, "--", *self._units), seconds, keep)
 
 
 def make(settings: HealthCheck, around: Around) -> UnitCheck:

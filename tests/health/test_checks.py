@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from otad import commands
 from otad.config import Health, HealthCheck
 from otad.errors import ConfigError, RetryLater
-from otad.health import Around, Check, Finding, load, process, types
+from otad.health import Around, Check, Finding, load, types
 from otad.health.unit import judge, parse
 
 
@@ -118,7 +119,7 @@ async def test_a_flood_without_end_is_stopped() -> None:
 async def test_the_daemons_own_sockets_are_not_handed_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
     monkeypatch.setenv("WATCHDOG_PID", "1")
-    ended = await process.run(("env",), 10, 65536)
+    ended = await commands.run(("env",), 10, 65536)
     assert "NOTIFY_" not in ended.output
     assert "WATCHDOG_" not in ended.output
 
@@ -212,7 +213,7 @@ def test_the_repository_is_checked_by_default_and_required_if_it_could_be_reache
     ("checks", "words"),
     [
         ([HealthCheck(type="tarot", name="it")], "no type 'tarot'"),
-        ([HealthCheck(type="process", name="it")], "no type 'process'"),
+        ([HealthCheck(type="examination", name="it")], "no type 'examination'"),
         ([HealthCheck(type="command", name="it", options={"comand": ["x"]})], "options.command: Field required"),
         ([HealthCheck(type="command", name="it", options={"command": ["x"], "shell": True})], "options.shell: unknown key"),
         ([HealthCheck(type="unit", name="it", options={"units": []})], "options.units"),

@@ -1,4 +1,4 @@
-"""A process that is asked something: bounded in time and in what it may say.
+"""A command that is asked something: bounded in time and in what it may say.
 
 Rules:
  1. Whatever ends `run` (exit, time-out, cancellation), the process's group has been killed when it returns.
