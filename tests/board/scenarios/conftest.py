@@ -71,11 +71,22 @@ def moment() -> Moment:
 
 
 @pytest.fixture(scope="session")
-def fleet(moment: Moment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """The repository, and whoever takes the events."""
-    made = moment.fleet(tmp_path_factory.mktemp("fleet") / "f")
-    with made.serving():
-        yield made
+def confirmed() -> Moment:
+    """The device that has taken 1.1.0; made before `fleet` serves, for it is made with the same port."""
+    return taken(shelf.committed)
+
+
+@pytest.fixture(scope="session")
+def repository(moment: Moment, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    """The fleet's repository, for all stories."""
+    return moment.fleet(tmp_path_factory.mktemp("fleet") / "f")
+
+
+@pytest.fixture
+def fleet(repository: Fleet) -> Iterator[Fleet]:
+    """The repository is served, and somebody takes the events."""
+    with repository.serving():
+        yield repository
 
 
 @pytest.fixture
@@ -87,9 +98,9 @@ async def armed(moment: Moment, fleet: Fleet, tmp_path: Path) -> AsyncIterator[F
 
 
 @pytest.fixture
-async def committed(fleet: Fleet, tmp_path: Path) -> AsyncIterator[Field]:
+async def committed(confirmed: Moment, fleet: Fleet, tmp_path: Path) -> AsyncIterator[Field]:
     """A device on which 1.1.0 runs in slot B, confirmed; 1.0.0 is in A."""
-    async with begun(taken(shelf.committed), fleet, tmp_path) as field:
+    async with begun(confirmed, fleet, tmp_path) as field:
         yield field
 
 
