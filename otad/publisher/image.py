@@ -24,7 +24,9 @@ from otad.formats import Model, Name, SemVer, encode
 from otad.publisher import drafts
 
 BLOCK = 4096
-"""Bytes: what deltas tell apart; mkfs.ext4 would take 1024 for what is below 512 MiB."""
+"""Bytes: what deltas tell apart. mkfs.ext4 would take 1024 for what is below 512 MiB."""
+SMALL = 64 << 20
+"""Bytes: below, mkfs.ext4 chooses. A journal has at least 1024 blocks, and would take the room of the files."""
 IDENTITY = "/usr/lib/otad/release.json"
 FEATURES = (
     "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,"
@@ -64,11 +66,9 @@ def from_directory(tree: Path, out: Path, identity: Identity, make: Make) -> Non
         new.file.truncate(make.size)
         image = str(new.path)
         options = f"hash_seed={seed},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0"
+        blocks = () if make.size < SMALL else ("-b", str(BLOCK))
         _run(
-            [
-                *("mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-m", "0", "-O", FEATURES),
-                *("-U", str(seed), "-E", options, "-d", str(tree), image),
-            ],
+            ["mkfs.ext4", "-q", "-F", *blocks, "-m", "0", "-O", FEATURES, "-U", str(seed), "-E", options, "-d", str(tree), image],
             make.epoch,
         )
         _write_identity(new.path, identity, make.epoch)

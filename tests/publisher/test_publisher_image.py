@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from otad.errors import OtadError, Rejected
-from otad.publisher.image import IDENTITY, Identity, Make, from_directory, identity, source_date_epoch
+from otad.publisher.image import IDENTITY, SMALL, Identity, Make, from_directory, identity, source_date_epoch
 
 WHAT = Identity(product="camera", version="1.1.0")
 MAKE = Make(size=4 << 20, epoch=1_700_000_000)
@@ -48,9 +49,14 @@ def test_it_is_sound_and_holds_the_tree(tree: Path, tmp_path: Path) -> None:
     from_directory(tree, tmp_path / "x.img", WHAT, MAKE)
     subprocess.run(["e2fsck", "-fn", tmp_path / "x.img"], check=True, capture_output=True)
     assert (tmp_path / "x.img").stat().st_size == MAKE.size
-    assert "Block size:               4096\n" in debugfs(tmp_path / "x.img", "stats -h")
     assert debugfs(tmp_path / "x.img", "cat /usr/bin/tool") == "#!/bin/sh\n"
     assert debugfs(tmp_path / "x.img", 'cat "/etc/os release"') == "a name with a space\n"
+
+
+@pytest.mark.parametrize(("size", "block"), [(SMALL, 4096), (SMALL // 2, 1024)])
+def test_its_blocks_are_those_that_deltas_want_where_there_is_room(tree: Path, tmp_path: Path, size: int, block: int) -> None:
+    from_directory(tree, tmp_path / "x.img", WHAT, replace(MAKE, size=size))
+    assert f"Block size:               {block}\n" in debugfs(tmp_path / "x.img", "stats -h")
 
 
 def test_a_tree_that_says_already_what_it_was_gives_a_sound_image(tree: Path, tmp_path: Path) -> None:
