@@ -18,7 +18,7 @@ from simulator.qemu.fleet import Fleet
 from simulator.qemu.tools import NotReady
 from simulator.qemu.uboot import BOARD
 
-FACTORY = "factory.img"
+FACTORY, DRIVE, FLEET = "factory.img", "card.qcow2", "fleet"
 
 
 def main() -> None:
@@ -29,17 +29,17 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help=f"your own ext4 image of slot A, at most {card.LAYOUT['a'][1]} MiB")
     arguments = parser.parse_args()
     folder = Path("build/board").absolute()
-    drive = folder / "card.qcow2"
+    drive = folder / DRIVE
     with ExitStack() as power:
         try:
             uboot = given.uboot(arguments.uboot) if arguments.uboot else BOARD.made(Cache.default())
             if arguments.new or arguments.root or not drive.exists():
                 _factory(folder, given.root(arguments.root) if arguments.root else None)
                 board.overlay(drive, folder / FACTORY)
-            if (folder / "fleet").exists():  # an image of one's own knows its own repository
-                fleet = Fleet.open(folder / "fleet", rootfs.made(Cache.default()))
+            if (folder / FLEET).exists():  # an image of one's own knows its own repository
+                fleet = Fleet.open(folder / FLEET, rootfs.made(Cache.default()))
                 fleet.depot.publish()  # what expires soon is signed anew
-                power.enter_context(fleet.serving())
+                _served(power, fleet)
             command = board.command(uboot, drive, "-serial", "mon:stdio")
         except NotReady as error:
             print(error, file=sys.stderr)
@@ -49,13 +49,23 @@ def main() -> None:
     raise SystemExit(status)
 
 
+def _served(power: ExitStack, fleet: Fleet) -> None:
+    """Raises NotReady when the port is taken."""
+    try:
+        power.enter_context(fleet.serving())
+    except OSError as error:
+        raise NotReady(f"the board's repository cannot be served ({error}): end the other board first") from error
+
+
 def _factory(folder: Path, own: Path | None) -> None:
     """A card as the factory makes it: with the image `own`, or with one of a new fleet. Raises NotReady."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (FACTORY, DRIVE):  # what else is there may be the person's own
+        (folder / old).unlink(missing_ok=True)
+    shutil.rmtree(folder / FLEET, ignore_errors=True)
     image = own
     if image is None:
-        fleet = Fleet.create(folder / "fleet", rootfs.made(Cache.default()))
+        fleet = Fleet.create(folder / FLEET, rootfs.made(Cache.default()))
         image = fleet.image("1.0.0", {})
         fleet.offer("1.1.0")
     card.create(folder / FACTORY, image, {}, recovery.made(Cache.default()))
