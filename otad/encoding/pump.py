@@ -18,7 +18,6 @@ import os
 import threading
 from collections import deque
 from collections.abc import AsyncIterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import BinaryIO
 
@@ -30,7 +29,6 @@ from otad.errors import Corrupt, Who
 TAIL = 64 * 1024
 """Bytes held back, at least. A cpio archive's trailer and padding, the last that SWUpdate waits for, are far shorter."""
 
-_BEHIND = 4  # pieces
 _PIPE = 2**20  # bytes; the most that an unprivileged process may have (pipe(7), /proc/sys/fs/pipe-max-size)
 
 
@@ -71,7 +69,7 @@ def direct(source: Source) -> BinaryIO:
 
 
 class _Pump:
-    """Decodes one payload in the thread that runs it, and hashes and writes it in a second, a few pieces behind."""
+    """Decodes, hashes and writes one payload, in the thread that runs it: a second thread only took its time from SWUpdate's."""
 
     def __init__(self, source: Source, into: int, stop: threading.Event) -> None:
         self._source = source
@@ -96,24 +94,16 @@ class _Pump:
     def _decode(self) -> int:
         """Everything but the tail is hashed and written when this returns the decoded length."""
         length = 0
-        behind: deque[Future[None]] = deque()
-        with ThreadPoolExecutor(1, "otad-pump") as writer, contextlib.closing(self._source.stream()) as pieces:
+        with contextlib.closing(self._source.stream()) as pieces:
             for piece in pieces:
                 if self._stop.is_set():
                     raise blocking.Stopped
                 length += len(piece)
                 if length > self._source.length:
                     raise _differs(self._source, "more bytes", length)
-                behind.append(writer.submit(self._take, piece))
-                if len(behind) > _BEHIND:
-                    behind.popleft().result()
-        for last in behind:
-            last.result()
+                self._digest.update(piece)
+                self._pass(piece)
         return length
-
-    def _take(self, piece: bytes) -> None:
-        self._digest.update(piece)
-        self._pass(piece)
 
     def _pass(self, piece: bytes) -> None:
         """Hold this piece, and write what need not be held for it."""

@@ -50,11 +50,12 @@ class Room:
         """Its TMPDIR."""
         return self.folder / "tmp"
 
-    def put(self, name: str, content: bytes) -> Path:
-        """A file in the working folder. Raises RetryLater when there is no room for it."""
+    def put(self, name: str, content: bytes, size: int) -> Path:
+        """A file of `size` bytes in the working folder: `content`, then a hole. Raises RetryLater when there is no room."""
         file = self.folder / name
         with _working(self.folder):
             file.write_bytes(content)
+            os.truncate(file, size)
         return file
 
 

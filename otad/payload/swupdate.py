@@ -32,6 +32,11 @@ from otad.payload import Installed, Progress, messages, process
 from otad.payload.bundle import Hardware, Plan, plan
 from otad.payload.progress import Message
 
+UNSENDABLE = 16 << 20
+"""Bytes that no socket holds. SWUpdate's main thread hands on what it reads, then asks whether its installer is idle, and ends if
+so: an installer that has not even woken up is idle, and judges in a process that is being taken down. What is not all handed on
+keeps it waiting (ipc/network_ipc.c, ipc_wait_for_complete)."""
+
 
 class Slots(Protocol):
     """What is needed of `otad.slots`."""
@@ -67,7 +72,7 @@ class SwupdateHandler:
         """Refuse what this device must not install. Raises Rejected, RetryLater, or Corrupt for a blob that cannot be decoded."""
         head, _ = await finish(start(self._look, payload, source, target))
         nowhere = Path(os.devnull)  # whatever SWUpdate made of -c, it could write nothing
-        with process.room(self._run, nowhere) as room, room.put("head.swu", swu.alone(head)).open("rb") as stdin:
+        with process.room(self._run, nowhere) as room, room.put("head.swu", swu.alone(head), UNSENDABLE).open("rb") as stdin:
             ended = await process.run((*self._command(target), "-c"), stdin.fileno(), room, self._settings.timeout)
         if ended.status != 0:
             error = messages.explain(ended.log, ended.status, payload.name)

@@ -30,6 +30,7 @@ from tests.support.install_board import IMAGE, OLD, Board
 
 pytestmark = pytest.mark.slow  # it is SWUpdate that is asked, and it answers every Python alike
 PIECE = 4096
+SOCKET = int(Path("/proc/sys/net/core/wmem_default").read_text())  # bytes that one holds (man 7 socket)
 ARMS = with_section('bootenv = ({ name = "boot_partition"; value = "B"; });')
 
 
@@ -105,6 +106,14 @@ async def test_a_certificate_of_another_time_is_refused_and_the_date_is_named(
     board.settings = settings(board, ca=other.file)
     cause = await refused(board, bundle(other, IMAGE), "bundle-signature")
     assert "date" in cause.what
+
+
+async def test_swupdate_cannot_hand_all_on_before_its_installer_is_awake(board: Board, tmp_path: Path) -> None:
+    """It ends then, before it has judged (ipc_wait_for_complete): a good bundle was refused so in one of some thousand checks."""
+    count = tmp_path / "count"
+    board.settings = settings(board, command=("sh", "-c", f"wc -c > {count}"))
+    await board.handler.check(*board.offer(bundle(board.signer, IMAGE)), Slot.B)
+    assert int(count.read_text()) > 2 * SOCKET
 
 
 async def test_a_missing_authority_is_the_images_fault_not_the_bundles(board: Board, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from simulator.fastboard import FastBoard
+
+PATIENCE = 60  # seconds
 
 
 def need_root(*tools: str) -> None:
@@ -30,7 +33,7 @@ def run(*command: str | Path) -> str:
 
 @contextmanager
 def attached(file: Path) -> Iterator[str]:
-    """A loop device over `file`; skipped where this machine has none."""
+    """A loop device over `file`; skipped where this machine has none. At the end it is gone, also from other mount namespaces."""
     need_root("losetup", "mkfs.ext4")
     found = subprocess.run(["losetup", "--find", "--show", file], check=False, capture_output=True, text=True)
     if found.returncode:
@@ -39,7 +42,11 @@ def attached(file: Path) -> Iterator[str]:
     try:
         yield device
     finally:
-        run("losetup", "--detach", device)
+        run("losetup", "--detach", device)  # done when nobody uses it: a test beside this one may have copied the mounts
+        end = time.monotonic() + PATIENCE
+        while run("losetup", "--associated", file):
+            assert time.monotonic() < end, f"{device} is in use for more than {PATIENCE} s"
+            time.sleep(0.05)
 
 
 @contextmanager

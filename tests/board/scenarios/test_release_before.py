@@ -1,7 +1,11 @@
-"""From the release of otad before this one to this one, and back: each must live with what the other left in /data."""
+"""From the release of otad before this one to this one, and back: each must live with what the other left in /data.
+
+OTAD_BEFORE=COMMIT tells the story with the otad of another commit.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -23,14 +27,14 @@ def git(*words: str) -> bytes:
 
 @pytest.fixture
 def before(tmp_path: Path) -> Path:
-    """The image of slot A with the otad of the newest tag before this commit."""
+    """The image of slot A with the otad of the newest tag before this commit, or of OTAD_BEFORE."""
     try:
-        tag = git("describe", "--tags", "--abbrev=0", "HEAD^").decode().strip()
+        commit = os.environ.get("OTAD_BEFORE") or git("describe", "--tags", "--abbrev=0", "HEAD^").decode().strip()
     except subprocess.CalledProcessError as error:
-        pytest.skip(f"there is no release before this one: {error.stderr.decode().strip()}")
+        pytest.skip(f"no release is before this one, and OTAD_BEFORE names none: {error.stderr.decode().strip()}")
     tree = tmp_path / "tree"
     tree.mkdir()
-    subprocess.run(["tar", "-x", "-C", tree], input=git("archive", tag), check=True)
+    subprocess.run(["tar", "-x", "-C", tree], input=git("archive", commit), check=True)
     return rootfs.made(Cache.default(), tree, "board-root-before")
 
 
