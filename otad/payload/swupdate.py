@@ -2,9 +2,9 @@
 
 Rules:
  1. SWUpdate's exit status is the truth about the install; its progress is shown, never believed.
- 2. `check` reads the bundle's head only. Its signature is judged by SWUpdate itself, on an archive of that head alone: some
-    20 ms in place of a second read of the image. Every image's hash is proved while it is installed, into a slot that nothing
-    boots; the bytes of the whole bundle were proved against the signed release before.
+ 2. `check` reads the bundle's head only. Its signature is judged by SWUpdate itself, on an archive of that head alone: a tenth
+    of a second in place of a second read of the image. Every image's hash is proved while it is installed, into a slot that
+    nothing boots; the bytes of the whole bundle were proved against the signed release before.
  3. The environment is SWUpdate's to write only if the bundle says so: `-m -M` keep its own marks out, `-B uboot` makes a
     bootenv section take effect instead of being silently ignored. INSTALL compares before and after.
  4. SWUpdate syncs nothing: the slot is synced, and if configured read back, before `install` returns.
