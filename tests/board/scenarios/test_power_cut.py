@@ -12,12 +12,12 @@ FETCHED = "test $(du -sm /data/updates | cut -f1) -gt 20"
 WRITTEN = "test $(sed 's/  */ /g' /sys/class/block/mmcblk0p3/stat | cut -d' ' -f8) -gt 100000"  # sectors (block/stat.rst)
 
 
-@pytest.mark.parametrize("moment", [FETCHED, WRITTEN], ids=["download", "install"])
-async def test_while_bytes_are_on_their_way(settled: Field, moment: str, record: Record, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("reached", [FETCHED, WRITTEN], ids=["download", "install"])
+async def test_while_bytes_are_on_their_way(settled: Field, reached: str, record: Record, request: pytest.FixtureRequest) -> None:
     await settled.board.power_on()
     assert await settled.board.booted() == "A"
     await settled.takes()
-    await settled.board.holds(moment)
+    await settled.board.holds(reached)
     await settled.board.cut()
 
     await settled.board.power_on()
