@@ -22,6 +22,7 @@ from simulator.qemu.uboot import RECIPES
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
+OVERLAY = HERE / "overlay"  # what is this board's own, whichever otad is in it
 SUITE = "bookworm"
 PACKAGES = (
     *("base-files", "base-passwd", "bash", "busybox-static", "coreutils", "dash", "dbus", "e2fsprogs", "grep", "iproute2"),
@@ -57,8 +58,8 @@ SIZE = 336 << 20
 
 def made(cache: Cache, project: Path = PROJECT, name: str = "board-root") -> Path:
     """The image of slot A as it leaves the factory, release 1.0.0, with the otad of the checkout `project`. Raises NotReady."""
-    folders = ("otad", "systemd", "man", "simulator/qemu/overlay")
-    sources = [path for folder in folders for path in sorted((project / folder).rglob("*"))]
+    folders = (project / "otad", project / "systemd", project / "man", OVERLAY)
+    sources = [path for folder in folders for path in sorted(folder.rglob("*"))]
     files = [*sources, *(project / file for file in ("pyproject.toml", "tools/requirements.lock", "tools/install-system"))]
     files += [HERE / "initrd-init", HERE / "initrd.py", RECIPES / "fw_env.config", Path(__file__)]
     texts = [path.read_bytes() for path in files if path.is_file() and path.suffix != ".pyc"]
@@ -100,7 +101,7 @@ def _make(cache: Cache, project: Path, part: Path) -> None:
         shutil.rmtree(unwanted) if unwanted.is_dir() else unwanted.unlink()
     _otad(project, tree, part, log)
     _users(tree, log)
-    shutil.copytree(project / "simulator" / "qemu" / "overlay", tree, dirs_exist_ok=True)
+    shutil.copytree(OVERLAY, tree, dirs_exist_ok=True)
     shutil.copy(RECIPES / "fw_env.config", tree / "etc")
     (tree / "data").mkdir()
     _services(tree, log)
