@@ -153,7 +153,7 @@ class Board:
     async def hang(self) -> float:
         """PID 1 hangs for good: the hardware watchdog is all that is left; when."""
         self.type("kill -SEGV 1")
-        return (await self.console.until("Freezing execution")).at
+        return (await self.journal.until("Freezing execution")).at
 
     async def plug(self, *, network: bool) -> None:
         """Put in or pull out the network cable."""

@@ -15,7 +15,7 @@ async def test_the_watchdog_resets_and_the_report_says_so(armed: Field, record: 
     await armed.board.power_on()
     began = await armed.resets()
     for _ in range(3):
-        await armed.board.until("Freezing execution")
+        await armed.board.journal.until("Freezing execution")
         await armed.resets()
     await armed.falls_back()
     end = await armed.settles()
