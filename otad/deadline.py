@@ -12,6 +12,8 @@ from pathlib import Path
 
 from otad.errors import ConfigError
 
+DIGITS = 9  # of seconds: thirty years
+
 
 @dataclass(frozen=True)
 class Deadline:
@@ -31,7 +33,7 @@ def read(file: Path) -> Deadline:
         raise ConfigError("config-unreadable", f"cannot read {file}: {error}", "Correct it, or remove it") from error
     said = {name.strip(): value.strip("\"' \t") for name, is_, value in (line.partition("=") for line in lines) if is_}
     seconds = said.get("OTAD_DEADLINE", str(Deadline.seconds))
-    if not seconds.isdecimal():
+    if not seconds.isdecimal() or len(seconds) > DIGITS:
         what = f"{file}: OTAD_DEADLINE is {seconds!r}, not seconds: otad-deadline takes {Deadline.seconds}"
         raise ConfigError("config-invalid", what, "Correct it and start otad again")
     return Deadline(int(seconds), Path(said.get("OTAD_FW_ENV", str(Deadline.fw_env))))

@@ -8,6 +8,7 @@ import pytest
 
 from otad.bootenv import Slot
 from otad.errors import BootEnvironmentError, Cause, OtadError, Rejected
+from otad.journal.record import encode
 from otad.loop import drive
 from otad.ports import Generation, Hold
 from otad.revert import revert
@@ -79,7 +80,7 @@ async def test_applications_that_an_interrupted_reboot_stopped_run_again_when_it
 
 async def test_applications_run_again_although_the_environment_cannot_be_written(made):
     class Stuck(Environment):
-        def rollback(self, goal):
+        def rollback(self, goal, keep=None):
             raise BootEnvironmentError("bootenv-write", "fw_setenv exited 1", "look")
 
     begin(made, otad_rollback="B")
@@ -91,7 +92,7 @@ async def test_applications_run_again_although_the_environment_cannot_be_written
 
 async def test_applications_run_on_when_the_reboot_to_the_goal_never_comes(made):
     class Selects(Environment):
-        def rollback(self, goal):
+        def rollback(self, goal, keep=None):
             selected.append(goal)
 
     class Stays(Units):
@@ -107,9 +108,21 @@ async def test_applications_run_on_when_the_reboot_to_the_goal_never_comes(made)
     assert selected == [A]  # the next boot, whoever asks for it, goes there
 
 
+@pytest.mark.parametrize(("kind", "bootcount", "kept"), [(Kind.REVERT, "0", "B"), (Kind.REVERT, "1", ""), (Kind.UPDATE, "0", "")])
+async def test_a_revert_that_was_never_booted_leaves_its_slot_the_fallback(made, kind, bootcount, kept):
+    """Its reboot did not come. Whoever asks for it again must still find a slot to go back to."""
+    begin(made, upgrade_available="1", boot_partition="B", bootcount=bootcount, otad_fallback="A")
+    made.device = made.device.holding(B, Content("1.0.0", proved=kind is Kind.REVERT))
+    record = Record(State.ROLLBACK, A, "b", attempt=replace(ATTEMPT, kind=kind), goal=A, cause=BAD)
+    made.device = made.device._replace(memory=Memory(encode(record)))
+    step = await rollback.run(record, around(made, Units()))
+    env = made.device.env
+    assert (step.outcome, env.boot_partition, env.upgrade_available, env.otad_fallback) == (Outcome.DONE, "A", "0", kept)
+
+
 async def test_a_goal_that_cannot_be_selected_is_reached_by_the_boots_of_the_trial_running_out(made):
     class Stuck(Environment):
-        def rollback(self, goal):
+        def rollback(self, goal, keep=None):
             raise BootEnvironmentError("bootenv-write", "fw_setenv exited 1", "look")
 
     class Reboots(Units):

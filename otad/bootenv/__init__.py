@@ -72,8 +72,8 @@ class BootEnvironment(Protocol):
     def confirm(self) -> None:
         """The booted slot is good: end its trial."""
 
-    def rollback(self, goal: Slot) -> None:
-        """Select `goal`, no trial, no fallback; note the booted slot as failed if it is not the goal."""
+    def rollback(self, goal: Slot, keep: Slot | None = None) -> None:
+        """Select `goal`, no trial, `keep` or nothing as the fallback; note the booted slot as failed if it is not the goal."""
 
     def proven(self) -> None:
         """This stable boot reached user space: clear the counts."""

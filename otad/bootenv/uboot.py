@@ -81,14 +81,14 @@ def confirm(booted: Slot) -> Change:
     return {"boot_partition": booted.value, "upgrade_available": "0", "bootcount": "0", "otad_boots": "0", "otad_rollback": ""}
 
 
-def rollback(goal: Slot, booted: Slot) -> Change:
-    """`goal` is stable, nothing to fall back to; the booted slot failed unless it is the goal."""
+def rollback(goal: Slot, booted: Slot, keep: Slot | None = None) -> Change:
+    """`goal` is stable, `keep` or nothing to fall back to; the booted slot failed unless it is the goal."""
     return {
         "boot_partition": goal.value,
         "upgrade_available": "0",
         "bootcount": "0",
         "otad_boots": "0",
-        "otad_fallback": "",
+        "otad_fallback": keep.value if keep else "",
         "otad_rollback": "" if goal is booted else booted.value,
     }
 
@@ -180,9 +180,9 @@ class UBoot:
         """The booted slot is good: end its trial."""
         self._store(confirm(self._known_booted("confirm the booted slot")))
 
-    def rollback(self, goal: Slot) -> None:
-        """Select `goal`, no trial, no fallback; note the booted slot as failed if it is not the goal."""
-        self._store(rollback(goal, self._known_booted(f"roll back to slot {goal.value}")))
+    def rollback(self, goal: Slot, keep: Slot | None = None) -> None:
+        """Select `goal`, no trial, `keep` or nothing as the fallback; note the booted slot as failed if it is not the goal."""
+        self._store(rollback(goal, self._known_booted(f"roll back to slot {goal.value}"), keep))
 
     def proven(self) -> None:
         """This stable boot reached user space: clear the counts."""

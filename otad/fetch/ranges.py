@@ -17,6 +17,7 @@ from otad.errors import Corrupt, RetryLater, Who
 from otad.fetch import faults
 
 _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
+_DIGITS = 19  # of a length: more is too long anyhow, and Python refuses to convert thousands
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 
@@ -83,11 +84,14 @@ class Want:
         raise faults.refuse(status, headers, self.url)
 
     def _same_length(self, total: str) -> None:
-        if not total.isdecimal() or int(total) == self.length:
+        if not total.isdecimal():
+            return
+        offered = int(total.lstrip("0")[:_DIGITS] or "0")
+        if offered == self.length:
             return
         evidence = {"url": self.url, "offered": total, "signed": str(self.length)}
         host = faults.host(self.url)
-        if int(total) > self.length:
+        if offered > self.length:
             raise self.oversize(total)
         raise RetryLater(
             "blob-incomplete",

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 TIMESTAMP = "metadata/timestamp.json"
 ABSENT = (403, 404, 410)
 BRIEFLY = 60  # seconds
+_DIGITS = 19  # of an age: Python refuses to convert thousands
 
 
 def complaint(path: str, status: int, headers: Mapping[str, str]) -> str | None:
@@ -39,5 +40,5 @@ def directives(header: str) -> dict[str, str]:
 
 def _age(told: Mapping[str, str]) -> int | None:
     """How long any cache may keep it; None when that is not said."""
-    ages = [int(told[name]) for name in ("max-age", "s-maxage") if told.get(name, "").isdecimal()]
+    ages = [int(told[name][:_DIGITS]) for name in ("max-age", "s-maxage") if told.get(name, "").isdecimal()]
     return max(ages, default=None)

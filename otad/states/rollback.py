@@ -5,7 +5,7 @@ from __future__ import annotations
 from otad.bootenv import BootStatus, Slot
 from otad.errors import BootEnvironmentError, OtadError
 from otad.ports import Ports
-from otad.statemachine import Outcome, Record, Step
+from otad.statemachine import Attempt, Kind, Outcome, Record, Step
 
 
 async def run(record: Record, ports: Ports) -> Step:
@@ -39,7 +39,7 @@ async def _settle(record: Record, goal: Slot, status: BootStatus, ports: Ports) 
     """The goal runs: disarm, run its own applications, keep the evidence, and say why it came back."""
     try:
         if status.trial or status.failed or status.selected is not goal:  # else it would only cost the goal its fallback
-            ports.boot.rollback(goal)
+            ports.boot.rollback(goal, _untried(record.attempt, status))
     finally:  # the goal's own set runs again, whatever the environment says
         if record.attempt and record.attempt.target is None:
             there = ports.generations.at(goal)
@@ -49,3 +49,10 @@ async def _settle(record: Record, goal: Slot, status: BootStatus, ports: Ports) 
     found = await ports.witness.collect(record.attempt, record.cause, this_boot=False)
     ports.generations.collect()
     return Step(Outcome.DONE, record.cause, evidence=found)
+
+
+def _untried(attempt: Attempt | None, status: BootStatus) -> Slot | None:
+    """The slot of a revert whose reboot never came: as good as it was when it was the fallback."""
+    if attempt and attempt.kind is Kind.REVERT and status.trial and status.tries == 0:
+        return attempt.target
+    return None

@@ -123,7 +123,7 @@ class Running(NamedTuple):
 
 
 class Lost:
-    """What was lost while slot A was being installed (`Device.lost`): both together are a residual."""
+    """What was lost while slot A was being installed, or was armed (`Device.lost`): both together are a residual."""
 
     ENVIRONMENT = 1
     JOURNAL = 2

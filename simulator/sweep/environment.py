@@ -55,15 +55,15 @@ class Environment:
         self._store(f"confirm {here.value}", uboot.confirm(here), proved)
         properties.on_confirmed(world.device)
 
-    def rollback(self, goal: Slot) -> None:
+    def rollback(self, goal: Slot, keep: Slot | None = None) -> None:
         """Only to a slot that holds something whole. What is given up is not known to be good any more."""
         world, here = self.world, self.world.running.slot
-        properties.on_select(world.device, goal)
+        properties.on_select(world.device, goal, keep)
         device = world.device
         if goal is not here:
             device = device.holding(here, device.slot(here).without_proof())
-        self._store(f"roll back to {goal.value}", uboot.rollback(goal, here), device)
-        properties.on_rolled_back(world.device)
+        self._store(f"roll back to {goal.value}", uboot.rollback(goal, here, keep), device)
+        properties.on_rolled_back(world.device, keep)
 
     def proven(self) -> None:
         """A stable boot."""
@@ -78,7 +78,8 @@ class Environment:
             return
         if world.choose("", f"fw_setenv fails: {name}"):
             raise BootEnvironmentError("bootenv-write", "fw_setenv exited 1", "")
-        lost = world.device.lost if world.device.lost == Lost.BOTH else world.device.lost & ~Lost.ENVIRONMENT
+        known = change != uboot.PROVEN and world.device.lost != Lost.BOTH  # a count says nothing about which slot is good
+        lost = world.device.lost & ~Lost.ENVIRONMENT if known else world.device.lost
         world.effect(name, (device or world.device)._replace(env=after, lost=lost))
 
 

@@ -21,7 +21,7 @@ BOOTS = 18  # at most, until a device to which nothing happens any more has sett
 class Residual(str, Enum):
     """What is known and accepted, each with its reason."""
 
-    BOTH_LOST = "environment and journal lost while slot A was being installed"
+    BOTH_LOST = "environment and journal lost while slot A was being installed, or was armed"
     """Nobody knows any more that A was not the slot that ran: U-Boot's default takes it."""
     GIVEN_UP = "a good slot was given up on trial or by otad, or lost its environment, and what was gone back to is bad"
     """What was given up so is never tried again by itself (docs/adr/0012); the default environment takes B for good."""
@@ -111,10 +111,11 @@ def on_confirmed(device: Device) -> None:
     must(fresh and env.upgrade_available != "1", "a confirmed slot is stable, with fresh counters", f"{env}")
 
 
-def on_rolled_back(device: Device) -> None:
-    """After a slot was selected by a rollback."""
+def on_rolled_back(device: Device, keep: Slot | None) -> None:
+    """After a slot was selected by a rollback that leaves `keep` as the fallback."""
     env = device.env
-    must(env.otad_fallback == "", "what a rollback leaves is no fallback", f"{env}")
+    left = keep.value if keep else ""
+    must(env.otad_fallback == left, "what a rollback leaves is no fallback", f"{env}")
     must(env.upgrade_available != "1", "a rollback ends the trial", f"{env}")
 
 
@@ -136,9 +137,14 @@ def on_confirm(scenario: Scenario, device: Device, running: Running) -> Residual
     return None
 
 
-def on_select(device: Device, goal: Slot) -> None:
-    """Before a slot is selected by a rollback."""
+def on_select(device: Device, goal: Slot, keep: Slot | None) -> None:
+    """Before a slot is selected by a rollback that leaves `keep` as the fallback."""
     saved(device, State.ROLLBACK)
+    if keep:
+        status, record = boot_status(device.env._asdict(), None), device.memory.load()
+        revert = record is not None and record.the_attempt.kind is Kind.REVERT
+        untried = status.trial and status.selected is keep and status.tries == 0
+        must(revert and untried, "only a revert that was never booted stays a fallback", f"{device.env} {record}")
     content = device.slot(goal)
     must(content.whole and content.version != "", "never roll back to partial bytes", f"slot {goal.value}: {content}")
 

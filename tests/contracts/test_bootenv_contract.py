@@ -93,6 +93,15 @@ def test_disarming_leaves_no_trace_of_the_trial(board: Board) -> None:
     assert board.believing(A).status().failed is None
 
 
+def test_a_revert_that_is_disarmed_may_keep_its_slot_as_the_fallback(board: Board) -> None:
+    board.power_on()
+    board.believing(A).arm(B)
+    board.believing(A).rollback(A, B)
+    assert board.power_on() is A
+    status = board.believing(A).status()
+    assert (status.selected, status.trial, status.failed, status.fallback) == (A, False, None, B)
+
+
 def test_a_retired_slot_is_no_fallback(board: Board) -> None:
     board.power_on()
     board.believing(A).retire()

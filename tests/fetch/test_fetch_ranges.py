@@ -62,6 +62,7 @@ def test_where_the_body_begins(offset: int, status: int, headers: dict[str, str]
     [
         (0, 200, {"Content-Length": "101"}, Corrupt, "blob-oversize"),
         (10, 206, {"Content-Range": "bytes 10-100/101"}, Corrupt, "blob-oversize"),
+        (10, 416, {"Content-Range": "bytes */1" + "0" * 5000}, Corrupt, "blob-oversize"),  # found by the fuzzer
         (0, 200, {"Content-Length": "99"}, RetryLater, "blob-incomplete"),
         (10, 416, {"Content-Range": "bytes */5"}, RetryLater, "blob-incomplete"),
         (0, 200, {"Content-Encoding": "gzip"}, RetryLater, "server-recodes"),
