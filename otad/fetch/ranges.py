@@ -17,8 +17,8 @@ from otad.errors import Corrupt, RetryLater, Who
 from otad.fetch import faults
 
 _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
-_DIGITS = 19  # of a length: more is too long anyhow, and Python refuses to convert thousands
-_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+_DIGITS = 19  # of an offset or a length: more is too long anyhow, and Python refuses to convert thousands
+_CONTENT_RANGE = re.compile(rf"bytes (?:(\d{{1,{_DIGITS}}})-\d+|\*)/(\d+|\*)")
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ def test_only_a_strong_etag_counts() -> None:
         (10, 206, {"Content-Range": "bytes 9-99/100", "ETag": '"e"'}, None),
         (10, 206, {}, None),
         (10, 416, {"Content-Range": "bytes */100"}, None),
+        (10, 206, {"Content-Range": f"bytes {'9' * 5000}-{'9' * 5000}/100"}, None),
     ],
 )
 def test_where_the_body_begins(offset: int, status: int, headers: dict[str, str], start: int | None) -> None:
