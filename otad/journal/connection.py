@@ -62,7 +62,7 @@ class Connection:
         """Run one statement. Outside `transaction` a change is its own commit."""
         try:
             return self._connection.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite's own words quote what is rotten in the schema
             raise explain(error, self.path) from error
 
     @contextmanager
@@ -84,7 +84,7 @@ class Connection:
         self._connection.close()
 
 
-def explain(error: sqlite3.Error | OSError, path: Path) -> JournalError:
+def explain(error: sqlite3.Error | OSError | UnicodeDecodeError, path: Path) -> JournalError:
     """The JournalError for `error`, told by its text (SQLite's errstr): Python 3.10 does not give the error code."""
     said = (error.strerror if isinstance(error, OSError) else None) or str(error)
     code, remedy = next(((code, remedy) for part, code, remedy in _WORDS if part in said.lower()), _DAMAGED)

@@ -121,7 +121,12 @@ def rotten_pages(data: bytes) -> bytes:
     return data[:4096] + bytes(b ^ 0x55 for b in data[4096:])
 
 
-@pytest.mark.parametrize("damage", [zeros, truncated, other_header, rotten_pages])
+def rotten_schema(data: bytes) -> bytes:
+    """Found by the fuzzer: SQLite quotes it in its error, and it is no UTF-8."""
+    return data.replace(b"NOT NULL)", b"NOT \xff\xfe)L)")
+
+
+@pytest.mark.parametrize("damage", [zeros, truncated, other_header, rotten_pages, rotten_schema])
 def test_a_damaged_journal_is_set_aside_and_said(damage: Callable[[bytes], bytes], start: Start, path: Path) -> None:
     start().transition(RECORD, *(event(n) for n in range(50)))
     bad = damage(path.read_bytes())
