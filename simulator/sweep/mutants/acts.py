@@ -180,6 +180,11 @@ MUTANTS = (
         lambda: patch.object(rollback, "_settle", settles_nothing),
     ),
     Mutant(
+        "what was armed stays a fallback",
+        "ROLLBACK leaves the slot of an update whose reboot never came as the fallback, as that of a revert",
+        lambda: patch.object(rollback, "_untried", lambda attempt, _status: attempt and attempt.target),
+    ),
+    Mutant(
         "bad applications stay",
         "ROLLBACK does not bring the old applications back",
         lambda: without(State.ROLLBACK, "generations", "activate"),

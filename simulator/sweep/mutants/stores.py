@@ -29,7 +29,7 @@ def leaves_out(change: str, *names: str) -> AbstractContextManager[object]:
     """One of the changes of the environment leaves out variables."""
     whole = getattr(uboot, change)
 
-    def mutant(*slots: Slot) -> uboot.Change:
+    def mutant(*slots: Slot | None) -> uboot.Change:
         return {name: value for name, value in whole(*slots).items() if name not in names}
 
     return patch.object(uboot, change, mutant)
@@ -119,7 +119,7 @@ MUTANTS = (
         "rollback keeps the bad slot as fallback",
         "rollback leaves the failed slot as fallback",
         lambda: patch.object(
-            uboot, "rollback", lambda goal, booted: {**_rollback(goal, booted), "otad_fallback": goal.other.value}
+            uboot, "rollback", lambda goal, booted, _keep: {**_rollback(goal, booted), "otad_fallback": goal.other.value}
         ),
     ),
     Mutant("given up for ever", "rollback leaves otad_rollback", lambda: leaves_out("rollback", "otad_rollback")),
