@@ -22,7 +22,7 @@ def card(tmp_path: Path) -> Inserted:
     raw, ext4 = tmp_path / "card.raw", tmp_path / "data.ext4"
     raw.touch()
     parity.insert(raw, BOOTED)
-    subprocess.run(["mkfs.ext4", "-q", str(ext4), "8M"], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-b", "1024", str(ext4), "8M"], stdout=subprocess.DEVNULL, check=True)
     with raw.open("r+b") as file:
         file.seek(LAYOUT["data"][0] * MIB)
         file.write(ext4.read_bytes())
@@ -48,6 +48,25 @@ def test_files_are_put_replaced_and_taken_away(card: Inserted, tmp_path: Path) -
     assert sorted(path.name for path in fetched.iterdir()) == ["conf.d", "run"]
     assert fetched.joinpath("run").stat().st_mode & 0o777 == 0o755
     assert card.broken("data") == ""
+
+
+def test_a_journal_that_is_not_replayed_yet_is_no_damage(card: Inserted) -> None:
+    """As a power cut leaves it; what is in it counts from then on."""
+    filesystem = f"{card.raw}?offset={LAYOUT['data'][0] * MIB}"
+    page = card.raw.with_name("page")
+    page.write_bytes(b"committed".ljust(1024))
+    words = f"journal_open\njournal_write -b 8000 {page}\njournal_close\n"
+    subprocess.run(["debugfs", "-w", "-f", "-", filesystem], input=words, text=True, check=True, capture_output=True)
+    assert "needs_recovery" in features(filesystem)
+    assert card.broken("data") == ""
+    assert "needs_recovery" not in features(filesystem)
+    with card.raw.open("rb") as file:
+        file.seek(LAYOUT["data"][0] * MIB + 8000 * 1024)
+        assert file.read(9) == b"committed"
+
+
+def features(filesystem: str) -> str:
+    return subprocess.run(["dumpe2fs", "-h", filesystem], check=True, capture_output=True, text=True).stdout
 
 
 def test_a_partition_without_its_head_is_broken(card: Inserted) -> None:
