@@ -12,7 +12,7 @@ from pathlib import Path
 
 from otad.errors import ConfigError
 
-DIGITS = 9  # of seconds: thirty years
+DIGITS = 9  # of seconds, as in otad-deadline: thirty years
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,6 @@ def read(file: Path) -> Deadline:
     said = {name.strip(): value.strip("\"' \t") for name, is_, value in (line.partition("=") for line in lines) if is_}
     seconds = said.get("OTAD_DEADLINE", str(Deadline.seconds))
     if not seconds.isdecimal() or len(seconds) > DIGITS:
-        what = f"{file}: OTAD_DEADLINE is {seconds!r}, not seconds: otad-deadline takes {Deadline.seconds}"
+        what = f"{file}: OTAD_DEADLINE is {seconds!r:.40}, not seconds: otad-deadline takes {Deadline.seconds}"
         raise ConfigError("config-invalid", what, "Correct it and start otad again")
     return Deadline(int(seconds), Path(said.get("OTAD_FW_ENV", str(Deadline.fw_env))))

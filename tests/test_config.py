@@ -112,7 +112,8 @@ def test_the_deadline_does_not_hide_a_mistake(file, unit):
         ("", "[health]\ndeadline = 900\n", "health.deadline is 900 s, but otad-deadline reboots a trial 600 s after boot"),
         ("OTAD_FW_ENV=/x\n", "", "boot.fw_env is /etc/fw_env.config, but otad-deadline reads /x"),
         ("OTAD_DEADLINE=soon\n", "", "OTAD_DEADLINE is 'soon', not seconds"),
-        (f"OTAD_DEADLINE={'9' * 5000}\n", "", "not seconds"),
+        ("OTAD_DEADLINE=9999999999\n", "", "OTAD_DEADLINE is '9999999999', not seconds"),
+        (f"OTAD_DEADLINE={'9' * 5000}\n", "", "not seconds: otad-deadline takes 600"),
     ],
 )
 def test_what_otad_deadline_goes_by_must_agree(file, unit, said, toml, words):

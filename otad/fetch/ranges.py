@@ -89,13 +89,13 @@ class Want:
         offered = int(total.lstrip("0")[:_DIGITS] or "0")
         if offered == self.length:
             return
-        evidence = {"url": self.url, "offered": total, "signed": str(self.length)}
+        evidence = {"url": self.url, "offered": str(offered), "signed": str(self.length)}
         host = faults.host(self.url)
         if offered > self.length:
-            raise self.oversize(total)
+            raise self.oversize(str(offered))
         raise RetryLater(
             "blob-incomplete",
-            f"{host} has {total} bytes of {self.url}, and {self.length} were signed",
+            f"{host} has {offered} bytes of {self.url}, and {self.length} were signed",
             "Wait until publishing has ended, or publish the release again",
             who=Who.INTEGRATOR,
             evidence=evidence,

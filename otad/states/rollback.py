@@ -5,6 +5,7 @@ from __future__ import annotations
 from otad.bootenv import BootStatus, Slot
 from otad.errors import BootEnvironmentError, OtadError
 from otad.ports import Ports
+from otad.resume import BootClass, classify
 from otad.statemachine import Attempt, Kind, Outcome, Record, Step
 
 
@@ -53,6 +54,5 @@ async def _settle(record: Record, goal: Slot, status: BootStatus, ports: Ports) 
 
 def _untried(attempt: Attempt | None, status: BootStatus) -> Slot | None:
     """The slot of a revert whose reboot never came: as good as it was when it was the fallback."""
-    if attempt and attempt.kind is Kind.REVERT and status.trial and status.tries == 0:
-        return attempt.target
-    return None
+    armed = classify(status) is BootClass.ARMED
+    return attempt.target if attempt and attempt.kind is Kind.REVERT and armed else None

@@ -2,7 +2,7 @@
 
 Rules:
  1. While it is in the reader the card is a raw file; what was changed there is on the card afterwards.
- 2. Nothing is mounted, and nothing is repaired: a file system is met as the cut left it.
+ 2. Nothing is mounted, and nothing is repaired: a file system is met as the cut left it, until `broken` has replayed its journal.
 """
 
 from __future__ import annotations

@@ -116,9 +116,10 @@ def test_it_keeps_asking_a_damaged_environment(board: Board) -> None:
     assert board.deadline() == (1, ["sleep 5"] * 3 + REBOOT)
 
 
-def test_a_setting_that_is_no_number_means_ten_minutes(board: Board) -> None:
+@pytest.mark.parametrize("setting", ["soon", "9999999999"])
+def test_a_setting_that_is_no_time_means_ten_minutes(board: Board, setting: str) -> None:
     board.environment(upgrade_available="1")
-    status, calls = board.deadline("soon")
+    status, calls = board.deadline(setting)
     assert status == 1
     assert calls[-3:] == REBOOT
     assert all(int(call.removeprefix("sleep ")) <= 600 for call in calls[:-3])
