@@ -16,13 +16,13 @@ from datetime import datetime, timezone
 
 from ulid import ULID
 
-from otad.bootenv import Slot
+from otad.bootenv import BootClass, Slot
 from otad.config import Attempts
 from otad.formats.event import Event
 from otad.journal import Journal, Tries
 from otad.journal.record import NOT_UNDERSTOOD
 from otad.orders import Orders
-from otad.resume import BootClass, Resumed
+from otad.resume import Resumed
 from otad.running import Running
 from otad.statemachine import Attempt, Kind, Outcome, Record, State, Step
 

@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from otad.bootenv import BootEnvironment, BootStatus, Slot
-from otad.resume import BootClass, classify
+from otad.bootenv import BootClass, BootEnvironment, BootStatus, Slot, classify
 
 log = logging.getLogger(__name__)
 

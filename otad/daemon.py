@@ -19,7 +19,7 @@ from pathlib import Path
 
 from otad import __version__, log
 from otad.assembly import Assembly, Origin, assembled
-from otad.bootenv import BootEnvironment, BootStatus
+from otad.bootenv import BootEnvironment, BootStatus, classify
 from otad.bootenv.uboot import UBoot
 from otad.bootfacts import found, prove
 from otad.config import Config
@@ -31,7 +31,7 @@ from otad.identity import device_id
 from otad.journal import Journal
 from otad.loop import drive
 from otad.payload.generations import Generations
-from otad.resume import classify, resume
+from otad.resume import resume
 from otad.slots import Slots
 from otad.statemachine import Outcome, State
 from otad.watchdog import Watchdog

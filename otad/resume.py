@@ -9,26 +9,13 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum
 
-from otad.bootenv import BootStatus, Slot
+from otad.bootenv import BootClass, BootStatus, Slot, classify
 from otad.errors import Cause, Who
 from otad.statemachine import Record, State
 
 INSTALL_STARTS = 4  # in which INSTALL or REBOOT may be begun again: whatever kills otad there, the slot is not written for ever
 VALIDATE_STARTS = 3  # in which a release without a system image may be validated again
-
-
-class BootClass(str, Enum):
-    """What kind of boot this is."""
-
-    UNKNOWN = "unknown"  # environment unreadable, or nobody can tell which slot runs
-    TRIAL = "trial"
-    ARMED = "armed"  # a trial was armed and has not been booted
-    FELL = "fell"  # the boot loader gave a slot up and fell back to this one
-    PENDING = "pending"  # a rollback was written, its boot has not come
-    MOVED = "moved"  # another slot is selected, without a trial
-    STABLE = "stable"
 
 
 @dataclass(frozen=True)
@@ -43,20 +30,6 @@ class Resumed:
     record: Record
     rule: int
     refusal: Cause | None = None
-
-
-def classify(boot: BootStatus | None) -> BootClass:
-    """The kind of boot. `boot` is None when the environment cannot be read."""
-    if boot is None or boot.booted is None:
-        return BootClass.UNKNOWN
-    here = boot.selected is boot.booted
-    if boot.trial:
-        if here:
-            return BootClass.TRIAL
-        return BootClass.FELL if boot.tries > 0 else BootClass.ARMED
-    if here:
-        return BootClass.FELL if boot.failed else BootClass.STABLE
-    return BootClass.PENDING if boot.failed else BootClass.MOVED
 
 
 def resume(record: Record | None, boot: BootStatus | None, boot_id: str, pointer: int | None) -> Resumed:

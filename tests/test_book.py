@@ -8,13 +8,13 @@ from datetime import datetime, timezone
 import pytest
 
 from otad.book import COMMITTED, TransitionBook
-from otad.bootenv import Slot
+from otad.bootenv import BootClass, Slot
 from otad.config import Attempts, Config, Device, Repository
 from otad.errors import Cause
 from otad.journal import Journal
 from otad.journal.record import NOT_UNDERSTOOD
 from otad.orders import NEXT, Orders
-from otad.resume import BootClass, Resumed
+from otad.resume import Resumed
 from otad.running import Running
 from otad.statemachine import Attempt, Kind, Outcome, Record, State, Step, advance
 

@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 
-from otad.bootenv import BootStatus, Slot
+from otad.bootenv import BootClass, BootStatus, Slot, classify
 from otad.errors import Cause
-from otad.resume import INSTALL_STARTS, VALIDATE_STARTS, BootClass, classify, resume
+from otad.resume import INSTALL_STARTS, VALIDATE_STARTS, resume
 from otad.statemachine import Attempt, Kind, Record, State
 
 A, B = Slot.A, Slot.B

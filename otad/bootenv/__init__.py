@@ -47,6 +47,32 @@ class BootStatus:
     unproven: int = 0
 
 
+class BootClass(str, Enum):
+    """What kind of boot this is."""
+
+    UNKNOWN = "unknown"  # environment unreadable, or nobody can tell which slot runs
+    TRIAL = "trial"
+    ARMED = "armed"  # a trial was armed and has not been booted
+    FELL = "fell"  # the boot loader gave a slot up and fell back to this one
+    PENDING = "pending"  # a rollback was written, its boot has not come
+    MOVED = "moved"  # another slot is selected, without a trial
+    STABLE = "stable"
+
+
+def classify(boot: BootStatus | None) -> BootClass:
+    """The kind of boot. `boot` is None when the environment cannot be read."""
+    if boot is None or boot.booted is None:
+        return BootClass.UNKNOWN
+    here = boot.selected is boot.booted
+    if boot.trial:
+        if here:
+            return BootClass.TRIAL
+        return BootClass.FELL if boot.tries > 0 else BootClass.ARMED
+    if here:
+        return BootClass.FELL if boot.failed else BootClass.STABLE
+    return BootClass.PENDING if boot.failed else BootClass.MOVED
+
+
 class BootEnvironment(Protocol):
     """The boot loader's variables. Every method raises BootEnvironmentError naming the tool, its exit status and its words.
 

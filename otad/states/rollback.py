@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from otad.bootenv import BootStatus, Slot
+from otad.bootenv import BootClass, BootStatus, Slot, classify
 from otad.errors import BootEnvironmentError, OtadError
 from otad.ports import Ports
-from otad.resume import BootClass, classify
 from otad.statemachine import Attempt, Kind, Outcome, Record, Step
 
 

@@ -16,12 +16,12 @@ from enum import Enum
 from typing import NoReturn
 
 from otad.book import TransitionBook
-from otad.bootenv import BootStatus
+from otad.bootenv import BootClass, BootStatus, classify
 from otad.bootfacts import prove
 from otad.errors import BootEnvironmentError, Cause, OtadError
 from otad.journal.record import decode, encode
 from otad.loop import drive
-from otad.resume import BootClass, Resumed, classify, resume
+from otad.resume import Resumed, resume
 from otad.statemachine import Outcome, Record, State, Step
 from simulator.sweep.device import BOOT, Device, Running
 from simulator.sweep.environment import Environment

@@ -8,8 +8,8 @@ from dataclasses import replace
 from unittest.mock import patch
 
 from otad import resume as rules
-from otad.bootenv import BootEnvironment, BootStatus, Slot
-from otad.resume import BootClass, Resumed, Ruling, classify, resume
+from otad.bootenv import BootClass, BootEnvironment, BootStatus, Slot, classify
+from otad.resume import Resumed, Ruling, resume
 from otad.statemachine import Record, State
 from simulator.sweep import turns
 from simulator.sweep.mutants import Mutant

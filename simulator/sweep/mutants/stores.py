@@ -8,11 +8,11 @@ from dataclasses import replace
 from unittest.mock import patch
 
 from otad.book import TransitionBook
-from otad.bootenv import Slot, uboot
+from otad.bootenv import BootClass, Slot, uboot
 from otad.journal import Attempts, Journal, Tries
 from otad.journal.record import Records
 from otad.orders import Orders
-from otad.resume import BootClass, Resumed
+from otad.resume import Resumed
 from otad.statemachine import Record, Step
 from simulator import bootloader
 from simulator.bootloader import Boot, Env, Loads
