@@ -15,7 +15,7 @@ from otad import __version__
 from otad.config import Config, Section
 from otad.config_files import load
 
-pytestmark = pytest.mark.slow  # and the same with every Python
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("install")]  # the same with every Python; installed once
 TREE = Path(__file__).parents[1]
 UNITS = sorted(path.name for path in (TREE / "systemd").iterdir() if path.suffix in {".service", ".socket", ".timer", ".mount"})
 
