@@ -12,7 +12,11 @@ from rich.table import Table
 
 import bench
 
+COMES_BACK = ("panic", "root_corrupt", "root_wiped", "unbootable", "unhealthy")
+"""Bad releases that otad judges itself, or that the boot loader or the kernel refuses."""
 TARGETS: dict[str, tuple[str, float]] = {
+    **{f"recovery_{name}_s": ("at most", 300) for name in COMES_BACK},
+    "downtime_s": ("at most", 120),
     "torture_bricks": ("at most", 0),
     "torture_broken": ("at most", 0),
     "torture_qemu_bricks": ("at most", 0),

@@ -1,7 +1,7 @@
 """A certificate for trying things: an authority made on the spot, and a server certificate that it issued.
 
 Rules:
- 1. It is for a bench, never for a fleet: valid for 30 days, from an hour ago (clocks differ).
+ 1. It is for a bench, never for a fleet: valid for some days, from an hour ago (clocks differ).
  2. Devices check the server as they check any other: by the authority's certificate, `repository.ca` in otad.toml.
  3. What is in the folder already is used again while it has a day left, so a device that trusts it keeps working.
 """
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from otad.publisher import certificate, drafts
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
+DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,11 @@ class Certificate:
     ca: Path | None = None
 
 
-def made(folder: Path, names: Sequence[str] = LOCAL, *, now: datetime) -> Certificate:
-    """A certificate for `names` (host names and addresses), in `folder`."""
+def made(folder: Path, names: Sequence[str] = LOCAL, *, now: datetime, days: int = DAYS) -> Certificate:
+    """A certificate for `names` (host names and addresses), in `folder`; valid for `days` when it is made now."""
     files = Certificate(folder / "server.pem", folder / "server.key", folder / "ca.pem")
     if not _usable(files, names, now):
-        _make(folder, names, now)
+        _make(folder, names, now, days)
     return files
 
 
@@ -49,10 +50,10 @@ def _usable(files: Certificate, names: Sequence[str], now: datetime) -> bool:
     return old.not_valid_after_utc > now + timedelta(days=1) and all(_general(name) in held for name in names)
 
 
-def _make(folder: Path, names: Sequence[str], now: datetime) -> None:
+def _make(folder: Path, names: Sequence[str], now: datetime, days: int) -> None:
     authority, server = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
     issuer = certificate.named("otarepo serve, for trying things")
-    valid = now - timedelta(hours=1), now + timedelta(days=30)
+    valid = now - timedelta(hours=1), now + timedelta(days=days)
     ca = certificate.begun(issuer, authority.public_key(), issuer, authority.public_key(), valid)
     ca = ca.add_extension(certificate.AUTHORITY, critical=True).add_extension(certificate.usage(authority=True), critical=True)
     leaf = certificate.begun(certificate.named(names[0]), server.public_key(), issuer, authority.public_key(), valid)

@@ -21,7 +21,7 @@ from typing_extensions import Self
 
 from simulator.qemu.qmp import Qmp
 from simulator.qemu.tape import PATIENCE, BoardError, Said, Tape
-from simulator.qemu.tools import need
+from simulator.qemu.tools import mortal, need
 
 HARDWARE = (
     *("-M", "virt", "-cpu", "cortex-a57", "-smp", "2", "-accel", "tcg,thread=multi", "-m", "1024"),
@@ -42,15 +42,14 @@ class Ran:
     out: str
 
 
-def command(uboot: Path, card: Path, *more: str) -> list[str]:
+def command(uboot: Path, card: Path, *more: str) -> list[str | Path]:
     """QEMU's command line. It is killed with its parent."""
-    need({"qemu-system-aarch64": "qemu-system-arm", "setpriv": "util-linux"})
+    need({"qemu-system-aarch64": "qemu-system-arm"})
     # Each write is in the file when the guest is told so, whatever becomes of QEMU. It need not survive this machine's own end:
     # the card is written in pieces of 512 bytes, and a flush to the disk for each would take hours.
     cache = "cache.writeback=off,cache.no-flush=on"
     drive = f"if=none,id=card,format=qcow2,{cache},file={card}"
-    killed = ("setpriv", "--pdeathsig", "KILL")
-    return [*killed, "qemu-system-aarch64", *HARDWARE, "-bios", str(uboot), "-drive", drive, *more]
+    return mortal(["qemu-system-aarch64", *HARDWARE, "-bios", str(uboot), "-drive", drive, *more])
 
 
 def overlay(card: Path, base: Path) -> Path:
@@ -59,6 +58,11 @@ def overlay(card: Path, base: Path) -> Path:
     of = base.suffix.removeprefix(".") if base.suffix == ".qcow2" else "raw"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", of, "-b", base.absolute(), card], check=True)
     return card
+
+
+def whole(card: Path, to: Path) -> None:
+    """`card` as it is now, in a file that needs no other."""
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", card, to], check=True)
 
 
 class Board:
@@ -182,6 +186,9 @@ class Board:
             await tape.record(reader)
         except ConnectionResetError:
             pass  # QEMU was killed while something was on its way to it
+        except OSError as error:
+            tape.end(f"what it says cannot be kept: {error}")
+            raise
         finally:
             writer.close()
         status = await qemu.wait()

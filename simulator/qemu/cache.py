@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,13 +52,9 @@ class Cache:
         return whole
 
     def _make(self, name: str, whole: Path, make: Make, room: int) -> None:
-        free = shutil.disk_usage(self.folder).free
-        if free < room:
-            raise NotReady(
-                f"cannot make {name}: {self.folder} has {free >> 20} MiB free, {room >> 20} MiB are needed; "
-                "make room, or set OTAD_CACHE to a folder elsewhere"
-            )
+        enough(self.folder, room, name, "set OTAD_CACHE to a folder elsewhere")
         print(f"making {whole}", file=sys.stderr)
+        began = time.monotonic()
         part = self.folder / f"{name}.part"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
@@ -65,6 +62,16 @@ class Cache:
         for old in self.folder.glob(f"{name}-{'?' * DIGITS}"):
             shutil.rmtree(old)
         part.rename(whole)
+        print(f"made {name} in {time.monotonic() - began:.0f} s", file=sys.stderr)
+
+
+def enough(folder: Path, room: int, name: str, otherwise: str) -> None:
+    """Raises NotReady when `folder` has not `room` bytes free for `name`."""
+    free = shutil.disk_usage(folder).free
+    if free < room:
+        raise NotReady(
+            f"cannot make {name}: {folder} has {free >> 20} MiB free, {room >> 20} MiB are needed; make room, or {otherwise}"
+        )
 
 
 def _hash(made_of: Iterable[bytes]) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from simulator.qemu import parity
+from simulator.qemu.tools import NotReady, need
 from simulator.qemu.uboot import BOARD
 
 MIB = 1 << 20
@@ -30,7 +31,9 @@ def create(card: Path, slot_a: Path, data: Mapping[str, bytes], recovery: Path |
     """A card as it leaves the factory: the image `slot_a` in A, nothing in B, `data` as files of the data partition.
 
     recovery  image of the fifth partition; without one, nothing is in it
+    Raises NotReady.
     """
+    need({"sfdisk": "fdisk", "mkfs.ext4": "e2fsprogs", "mkenvimage": "u-boot-tools"})
     with card.open("wb") as file:
         file.truncate(SIZE * MIB)
     lines = [f"start={start}MiB, size={size}MiB, name={name}" for name, (start, size) in LAYOUT.items()]
@@ -60,7 +63,11 @@ def personal(image: Path, root: Path, files: Files) -> Path:
 
 
 def put(filesystem: str, files: Files) -> None:
-    """Put files into an ext4 file system, as debugfs names it: IMAGE, or CARD?offset=BYTES. What begins with #! is a program."""
+    """Put files into an ext4 file system, as debugfs names it: IMAGE, or CARD?offset=BYTES. What begins with #! is a program.
+
+    Raises NotReady.
+    """
+    need({"debugfs": "e2fsprogs"})
     folders = {str(folder) for name in files for folder in PurePosixPath(name).parents}
     script = [f"mkdir {folder}" for folder in sorted(folders) if not _there(filesystem, folder)]
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +82,8 @@ def put(filesystem: str, files: Files) -> None:
         environment = {**os.environ, "E2FSPROGS_FAKE_TIME": CLOCK}
         subprocess.run(command, input="\n".join(script), text=True, capture_output=True, check=True, env=environment)
     for name, content in files.items():  # debugfs exits 0 whatever happens
-        assert read(filesystem, name) == (content or b""), f"debugfs could not write {name} into {filesystem}"
+        if read(filesystem, name) != (content or b""):
+            raise NotReady(f"{name} could not be written into {filesystem}: is there room for it?")
 
 
 def _there(filesystem: str, name: str) -> bool:

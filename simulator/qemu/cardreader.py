@@ -8,13 +8,16 @@ Rules:
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from otad.bootenv import uboot
 from otad.bootenv.uboot import parse
+from otad.journal.reader import Reader
+from otad.statemachine import Record
 from simulator.qemu import card, parity
 from simulator.qemu.card import LAYOUT, MIB, Files
 
@@ -62,6 +65,13 @@ class Inserted:
         to.mkdir(parents=True)
         subprocess.run(["debugfs", "-R", f'rdump {name} "{to}"', self._filesystem(partition)], capture_output=True, check=True)
         return to / Path(name).name
+
+    def remembers(self) -> Record | None:
+        """The record of otad's journal. Raises OtadError, sqlite3.Error when it cannot be read."""
+        with tempfile.TemporaryDirectory() as folder:
+            data = self.fetch("data", "/otad", Path(folder) / "data")
+            with closing(Reader(data / "journal.db")) as reader:
+                return reader.load()
 
     def wipe(self, partition: str, mib: int = 8) -> None:
         """Overwrite the beginning of a partition with what is no file system."""

@@ -17,7 +17,7 @@ from otad.bootenv.uboot import parse
 from simulator.qemu import parity
 from simulator.qemu.board import HARDWARE
 from simulator.qemu.cache import Cache
-from simulator.qemu.tools import need
+from simulator.qemu.tools import mortal, need
 from simulator.qemu.uboot import BOARD, RECIPES
 
 MIB = 1 << 20
@@ -50,7 +50,7 @@ class Firmware:
 
     def _run(self, card: Path) -> str:
         drive = ("-drive", f"if=none,id=card,format=raw,cache=writethrough,file={card}")
-        command = ["qemu-system-aarch64", *HARDWARE, "-serial", "stdio", "-no-reboot", "-bios", str(self.uboot), *drive]
+        command = mortal(["qemu-system-aarch64", *HARDWARE, "-serial", "stdio", "-no-reboot", "-bios", self.uboot, *drive])
         return subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=parity.TIMEOUT, check=True
         ).stdout

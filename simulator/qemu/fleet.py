@@ -14,6 +14,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,11 +28,13 @@ from otad.publisher.delta import release
 from simulator.depot import Depot, now
 from simulator.qemu import card
 from simulator.qemu.card import Files
+from simulator.qemu.tools import NotReady
 from simulator.settings import PRODUCT
 
 HOST = "10.0.2.2"  # this machine, as QEMU's user network shows it to the board
 BOARD = "qemu-arm64 1.0"  # as in /etc/hwrevision
 PORT = "port"
+YEARS = 10  # a card that was made long ago still trusts it
 
 
 @dataclass
@@ -97,27 +100,18 @@ class Fleet:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """Answer devices while the context lasts. Raises OSError when the port is taken."""
-        over, failed = threading.Event(), list[BaseException]()
-        ready = threading.Event()
-
-        def serve_all() -> None:
+        """Answer devices while the context lasts. Raises NotReady when the port is taken."""
+        ready, over = threading.Event(), threading.Event()
+        with ThreadPoolExecutor(1) as thread:
+            served = thread.submit(asyncio.run, self._serve(ready, over))
+            served.add_done_callback(lambda _: ready.set())
+            ready.wait()
             try:
-                asyncio.run(self._serve(ready, over))
-            except OSError as error:
-                failed.append(error)
-                ready.set()
-
-        thread = threading.Thread(target=serve_all)
-        thread.start()
-        ready.wait()
-        try:
-            if failed:
-                raise failed[0]
-            yield
-        finally:
-            over.set()
-            thread.join()
+                if not served.done():
+                    yield
+            finally:
+                over.set()
+                _ended(served)
 
     async def _serve(self, ready: threading.Event, over: threading.Event) -> None:
         certificate = self._certificate()
@@ -141,7 +135,7 @@ class Fleet:
         return web.Response(status=204)
 
     def _certificate(self) -> tls.Certificate:
-        return tls.made(self.folder / "tls", [HOST], now=now())
+        return tls.made(self.folder / "tls", [HOST], now=now(), days=YEARS * 365)
 
     def _site(self) -> dict[str, bytes]:
         certificate = self._certificate()
@@ -152,6 +146,13 @@ class Fleet:
             "/etc/otad/repository-ca.pem": certificate.ca.read_bytes(),
             "/etc/otad/conf.d/site.toml": self.settings,
         }
+
+
+def _ended(served: Future[None]) -> None:
+    try:
+        served.result()
+    except OSError as error:
+        raise NotReady(f"the board's repository cannot be served ({error}): end the other board first") from error
 
 
 def _free() -> int:

@@ -28,7 +28,7 @@ PLACES = {
 def made(cache: Cache) -> Path:
     """The image of the fifth partition. Raises NotReady."""
     files = [*_files().values(), HERE / "initrd.py", Path(__file__)]
-    made_of = [*(path.read_bytes() for path in files), *(origin.encode() for origin in debian.origins())]
+    made_of = [*(path.read_bytes() for path in files), repr((rootfs.PACKAGES, debian.origins())).encode()]
     return cache.entry("board-recovery", made_of, lambda part: _make(cache, part), room=ROOM) / "recovery.img"
 
 

@@ -51,6 +51,7 @@ TOOLS = {
     "mkfs.ext4": "e2fsprogs",
     "make": "make",
 }
+INSTALLS = ("Makefile", "pyproject.toml", "tools/install-python", "tools/install-system", "tools/requirements.lock")
 ROOM = 3 << 30
 SIZE = 336 << 20
 """Bytes of the image: a slot has room for more."""
@@ -60,10 +61,12 @@ def made(cache: Cache, project: Path = PROJECT, name: str = "board-root") -> Pat
     """The image of slot A as it leaves the factory, release 1.0.0, with the otad of the checkout `project`. Raises NotReady."""
     folders = (project / "otad", project / "systemd", project / "man", OVERLAY)
     sources = [path for folder in folders for path in sorted(folder.rglob("*"))]
-    files = [*sources, *(project / file for file in ("pyproject.toml", "tools/requirements.lock", "tools/install-system"))]
+    files = [*sources, *(project / file for file in INSTALLS)]
     files += [HERE / "initrd-init", HERE / "initrd.py", RECIPES / "fw_env.config", Path(__file__)]
-    texts = [path.read_bytes() for path in files if path.is_file() and path.suffix != ".pyc"]
-    return cache.entry(name, [*texts, *_origins()], lambda part: _make(cache, project, part), room=ROOM) / "root.img"
+    used = [path for path in files if path.is_file() and path.suffix != ".pyc"]
+    names = [os.path.relpath(path, project).encode() for path in used]
+    texts = [path.read_bytes() for path in used]
+    return cache.entry(name, [*names, *texts, *_origins()], lambda part: _make(cache, project, part), room=ROOM) / "root.img"
 
 
 def _origins() -> Iterator[bytes]:

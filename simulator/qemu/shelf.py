@@ -12,14 +12,15 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
-import subprocess
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.qemu import card, recovery, rootfs
-from simulator.qemu.board import Board, overlay
+from otad.publisher.encode import fingerprint
+from simulator.qemu import card, given, recovery, rootfs
+from simulator.qemu.board import Board, overlay, whole
 from simulator.qemu.cache import Cache
 from simulator.qemu.field import Field
 from simulator.qemu.fleet import Fleet
@@ -27,7 +28,7 @@ from simulator.qemu.uboot import BOARD
 
 ROOM = 4 << 30
 CARD, SHUTDOWN = "card.qcow2", "shutdown_s"
-SOURCES = ("fleet.py", "shelf.py")
+SOURCES = ("card.py", "fleet.py", "shelf.py")
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,17 @@ class Parts:
 
     @classmethod
     def made(cls, cache: Cache) -> Parts:
-        """Built if they are not there. Raises NotReady."""
-        return cls(BOARD.made(cache), rootfs.made(cache), recovery.made(cache))
+        """Built if they are not there; a person's own, where OTAD_BOARD_UBOOT and OTAD_BOARD_ROOT name them. Raises NotReady."""
+        uboot, root = (os.environ.get(f"OTAD_BOARD_{name}") for name in ("UBOOT", "ROOT"))
+        return cls(
+            given.uboot(Path(uboot).absolute()) if uboot else BOARD.made(cache),
+            given.story_root(Path(root).absolute()) if root else rootfs.made(cache),
+            recovery.made(cache),
+        )
 
     def names(self) -> Iterator[bytes]:
         """What tells these parts from others."""
-        yield from (path.parent.name.encode() for path in (self.uboot, self.root, self.recovery))
+        yield from (fingerprint(path)[0].encode() for path in (self.uboot, self.root, self.recovery))
         yield from (Path(__file__).with_name(name).read_bytes() for name in SOURCES)
 
 
@@ -139,6 +145,5 @@ async def _commit(board: Board, fleet: Fleet) -> None:
 
 
 def _keep(drive: Path) -> None:
-    """The card as it is now, whole: it needs no other file."""
-    subprocess.run(["qemu-img", "convert", "-O", "qcow2", drive, drive.with_name(CARD)], check=True)
+    whole(drive, drive.with_name(CARD))
     drive.unlink()

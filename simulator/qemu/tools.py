@@ -25,11 +25,16 @@ def need(tools: Mapping[str, str]) -> None:
         )
 
 
+def mortal(command: Sequence[str | Path], signal: str = "KILL") -> list[str | Path]:
+    """`command`, which gets `signal` when whoever starts it dies, however that comes (setpriv(1), prctl(2))."""
+    return ["setpriv", "--pdeathsig", signal, *command]
+
+
 def run(command: Sequence[str | Path], folder: Path, log: Path) -> None:
     """Run a program in `folder`; its output is appended to `log`. Raises NotReady with the last lines when it fails."""
     with log.open("ab") as file:
         status = subprocess.run(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, check=False
+            mortal(command, "TERM"), cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, check=False
         ).returncode
     if status:
         last = log.read_text(errors="replace").splitlines()[-LAST_LINES:]

@@ -53,7 +53,7 @@ class Build:
     def made(self, cache: Cache) -> Path:
         """The product; built if it is not there. Raises NotReady."""
         texts = [file.read_bytes() for file in (*self.fragments, *self.environment, Path(__file__))]
-        how = repr((self.defconfig, self.product, self.arguments)).encode()
+        how = repr((self.defconfig, self.product, self.arguments, debian.origins())).encode()
         entry = cache.entry(f"u-boot-{self.name}", [how, *texts], lambda part: self._make(cache, part), room=ROOM)
         return entry / self.product
 

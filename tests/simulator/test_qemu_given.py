@@ -17,7 +17,7 @@ WHOLE = {"boot/Image": KERNEL, "boot/initrd": b"x", "usr/lib/systemd/system/otad
 
 def made(folder: Path, files: dict[str, bytes]) -> Path:
     tree, image = folder / "tree", folder / "root.img"
-    tree.mkdir()
+    tree.mkdir(exist_ok=True)
     for name, content in files.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_bytes(content)
@@ -43,6 +43,39 @@ def test_what_is_missing_is_named(tmp_path: Path, changed: dict[str, bytes | Non
     image = made(tmp_path, {name: content for name, content in {**WHOLE, **changed}.items() if content is not None})
     with pytest.raises(NotReady, match=f"root.img: {said}"):
         given.root(image)
+
+
+def test_a_kernel_behind_links_is_found_as_u_boot_finds_it(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "boot").mkdir(parents=True)
+    (tree / "boot" / "Image").symlink_to("Image-6.1")
+    (tree / "boot" / "Image-6.1").symlink_to("/usr/lib/kernel")
+    whole = {name: content for name, content in WHOLE.items() if name != "boot/Image"}
+    image = made(tmp_path, {**whole, "usr/lib/kernel": KERNEL})
+    assert given.root(image) == image
+    (tree / "usr" / "lib" / "kernel").unlink()
+    with pytest.raises(NotReady, match="/boot/Image is not in it"):
+        given.root(made(tmp_path, whole))
+
+
+def test_stories_need_a_shell(tmp_path: Path) -> None:
+    with pytest.raises(NotReady, match=r"its board-shell\.service is not enabled; put the files of .*/overlay into it"):
+        given.story_root(made(tmp_path, WHOLE))
+    image = made(tmp_path, {**WHOLE, given.SHELL.lstrip("/"): b"[Unit]\n"})
+    assert given.story_root(image) == image
+
+
+def test_a_kernel_of_ones_own(tmp_path: Path) -> None:
+    kernel, initrd = tmp_path / "Image", tmp_path / "initrd"
+    kernel.write_bytes(KERNEL)
+    initrd.write_bytes(b"cpio")
+    assert given.boot(kernel, initrd) == {"/boot/Image": KERNEL, "/boot/initrd": b"cpio"}
+    assert given.boot(None, None) == {}
+    kernel.write_bytes(b"\x1f\x8b gzip")
+    with pytest.raises(NotReady, match=r"Image: it is no arm64 kernel .* give the uncompressed Image"):
+        given.boot(kernel, None)
+    with pytest.raises(NotReady, match="none: there is no such file"):
+        given.boot(None, tmp_path / "none")
 
 
 def test_a_whole_disk_is_no_root(tmp_path: Path) -> None:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from otad.bootenv import Slot
+from otad.journal import Journal
+from otad.statemachine import Record, State
 from simulator.qemu.torture.plan import GOOD, MARKS, OWN, RELEASES, RUNS_OTAD, STARTS, TRIAL, Plan
+from simulator.qemu.torture.run import unrest
 
 PLANS = [Plan.of(seed) for seed in range(300)]
 
@@ -26,3 +36,24 @@ def test_a_good_release_has_a_boot_left() -> None:
     assert all(
         len([mark for mark, _ in plan.cuts if mark in {MARKS[n][0] for n in TRIAL}]) < 3 for plan in PLANS if plan.version == GOOD
     )
+
+
+def journal(folder: Path, state: State) -> Path:
+    path = folder / "journal.db"
+    with closing(Journal.open(path)) as journal:
+        journal.transition(Record(state, Slot.A, "a-boot"))
+    return path
+
+
+def test_a_journal_at_rest_is_no_news(tmp_path: Path) -> None:
+    assert list(unrest(journal(tmp_path, State.IDLE))) == []
+
+
+def test_a_journal_in_a_state_is_told(tmp_path: Path) -> None:
+    assert list(unrest(journal(tmp_path, State.CHECK))) == ["the journal says check, not idle"]
+
+
+def test_a_journal_that_is_none_is_an_error_that_a_run_tells(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(sqlite3.DatabaseError):
+        list(unrest(tmp_path / "journal.db"))

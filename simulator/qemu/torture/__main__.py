@@ -1,8 +1,9 @@
 """`make torture-qemu N=100 SEED=1 T=3600`.
 
 Rules:
- 1. It goes on where it was stopped: what a seed came to is kept in build/torture-qemu, and is not run again unless it broke.
- 2. The card of one that broke is kept there too, with all that its console and its system log said.
+ 1. It goes on where it was stopped: what a seed came to is kept in build/torture-qemu, and is not run again unless it broke, or
+    the board or otad is another since.
+ 2. The card of one that broke is kept there too, whole, with all that its console and its system log said.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from rich.table import Table
 
 import bench
 from simulator.qemu import shelf
+from simulator.qemu.board import whole
 from simulator.qemu.cache import Cache
 from simulator.qemu.fleet import Fleet
 from simulator.qemu.shelf import Moment
@@ -32,7 +34,6 @@ from simulator.qemu.torture.plan import GOOD, RELEASES, Plan
 from simulator.qemu.torture.run import Result, run
 
 KEPT = Path("build/torture-qemu")
-RESULTS = KEPT / "results.jsonl"
 
 
 def main() -> None:
@@ -43,21 +44,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3600, metavar="T", help="after which no run begins any more (3600)")
     given = parser.parse_args()
     until, console = time.monotonic() + given.seconds, Console(highlight=False)
-    KEPT.mkdir(parents=True, exist_ok=True)
-    before = [Result(**json.loads(line)) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-    wanted = range(given.seed, given.seed + given.runs)
-    known = [result for result in before if result.seed in wanted and not result.broken]
-    plans = [Plan.of(seed) for seed in wanted if seed not in {result.seed for result in known}]
     try:
         moments = {"settled": shelf.settled(Cache.default()), "committed": shelf.committed(Cache.default())}
+        results = _results(range(given.seed, given.seed + given.runs), until, moments, console)
     except NotReady as error:
         raise SystemExit(str(error)) from None
-    with tempfile.TemporaryDirectory(prefix="otad-fleet-") as folder:
-        fleet = moments["committed"].fleet(Path(folder) / "fleet")
-        for version in {plan.version for plan in plans}:
-            fleet.offer(version, RELEASES[version])
-        with fleet.serving():
-            results = known + asyncio.run(_torture(plans, until, moments, fleet, console))
     console.print(_table(results))
     broken = sum(bool(result.broken) for result in results)
     bricks = sum(result.brick for result in results)
@@ -65,8 +56,23 @@ def main() -> None:
     raise SystemExit(int(broken > 0))
 
 
+def _results(seeds: range, until: float, moments: Mapping[str, Moment], console: Console) -> list[Result]:
+    """What is known of these seeds, and then what is not, until the time is over. Raises NotReady."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    notes = KEPT / f"{moments['committed'].folder.name}.jsonl"  # named by all that the board is made of
+    before = [Result(**json.loads(line)) for line in notes.read_text().splitlines()] if notes.exists() else []
+    known = [result for result in before if result.seed in seeds and not result.broken]
+    plans = [Plan.of(seed) for seed in seeds if seed not in {result.seed for result in known}]
+    with tempfile.TemporaryDirectory(prefix="otad-fleet-") as folder:
+        fleet = moments["committed"].fleet(Path(folder) / "fleet")
+        for version in {plan.version for plan in plans}:
+            fleet.offer(version, RELEASES[version])
+        with fleet.serving():
+            return known + asyncio.run(_torture(plans, until, moments, fleet, console, notes))
+
+
 async def _torture(
-    plans: Sequence[Plan], until: float, moments: Mapping[str, Moment], fleet: Fleet, console: Console
+    plans: Sequence[Plan], until: float, moments: Mapping[str, Moment], fleet: Fleet, console: Console, notes: Path
 ) -> list[Result]:
     results: list[Result] = []
     for plan in plans:
@@ -76,12 +82,19 @@ async def _torture(
         with tempfile.TemporaryDirectory(prefix="otad-torture-") as folder:
             result = await run(plan, moments[plan.start], fleet, Path(folder))
             if result.broken:
-                shutil.copytree(folder, KEPT / str(plan.seed), dirs_exist_ok=True)
+                _keep(Path(folder), KEPT / str(plan.seed))
         results.append(result)
         console.print(_line(result), soft_wrap=True)
-        with RESULTS.open("a") as file:
+        with notes.open("a") as file:
             file.write(json.dumps(asdict(result)) + "\n")
     return results
+
+
+def _keep(folder: Path, to: Path) -> None:
+    """What is left of a device; its card needs no other file then."""
+    shutil.copytree(folder, to, dirs_exist_ok=True)
+    for drive in folder.glob("*.qcow2"):
+        whole(drive, to / drive.name)
 
 
 def _line(result: Result) -> str:

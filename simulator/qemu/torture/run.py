@@ -1,8 +1,9 @@
 """One device: its plan carried out, and what must hold at the end.
 
 Rules:
- 1. Every run ends as if the power had never gone: the good release confirmed, the bad one given up; nothing half done.
- 2. A brick is a device that does not settle; broken is whatever else must not be.
+ 1. Every run ends as if the power had never gone: the good release confirmed, the bad one given up; nothing half done. By way
+    of recovery too, if no slot comes up for a while.
+ 2. A brick is a device that does not come to rest; broken is whatever else must not be.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from otad.errors import OtadError
 from otad.journal.reader import Reader
 from otad.statemachine import State
 from simulator.qemu import cardreader
@@ -27,6 +29,9 @@ from simulator.qemu.tape import BoardError
 from simulator.qemu.torture.plan import GOOD, STARTS, Plan
 
 TRIES = 3  # a person who asks again for what is on offer
+RECOVERS = "60"  # seconds after which recovery tries the slots again, in place of half an hour
+LIMIT = 2 * 3600.0
+"""Seconds for one device, which takes five minutes on an idle machine: one that boots for ever is a brick too."""
 
 
 @dataclass(frozen=True)
@@ -43,59 +48,72 @@ class Result:
     brick: bool = False
 
 
+@dataclass
+class _Life:
+    """What happens to a device, and how often its power was cut so far."""
+
+    field: Field
+    plan: Plan
+    cuts: int = 0
+
+    async def whole(self) -> End:
+        """To its end. Raises BoardError."""
+        for mark, wait in self.plan.cuts:
+            await self.field.board.power_on()
+            if end := await self._until(mark, wait):
+                return end
+            await self.field.board.cut()
+            self.cuts += 1
+        return await self._ending()
+
+    async def _until(self, mark: str, wait: float) -> End | None:
+        """Until `wait` seconds after the journal says `mark`: None. Or the end, when that comes first."""
+
+        async def moment() -> None:
+            await self.field.board.journal.until(mark)
+            await asyncio.sleep(wait)
+
+        ending, cut = asyncio.create_task(self.field.settles(asking=True)), asyncio.create_task(moment())
+        try:
+            await asyncio.wait({ending, cut}, return_when=asyncio.FIRST_COMPLETED)
+            return ending.result() if ending.done() else cut.result()
+        finally:
+            for task in (ending, cut):
+                task.cancel()
+            await asyncio.gather(ending, cut, return_exceptions=True)
+
+    async def _ending(self) -> End:
+        await self.field.board.power_on()
+        for _ in range(TRIES):
+            end = await self.field.settles(asking=True)
+            if end.results and end.results[0][0] == self.plan.version and end.results[0][1] in {"committed", "failed"}:
+                break
+            self.field.board.type("systemctl reboot")
+            await self.field.resets()
+        return end
+
+
 async def run(plan: Plan, moment: Moment, fleet: Fleet, folder: Path) -> Result:
     """One device, from `moment` to its end. Its card and what it said are in `folder` then."""
     began, drive = time.monotonic(), moment.card(folder / "card.qcow2")
+    with cardreader.inserted(drive) as card:
+        card.store({"otad_recovery_wait": RECOVERS})
     await asyncio.to_thread(fleet.depot.roll_out, plan.version)
-    cuts, end = 0, None
-    broken: list[str] = []
+    end, broken = None, list[str]()
     async with Board(moment.parts.uboot, drive) as board:
-        field = Field(board, fleet)
+        life = _Life(Field(board, fleet), plan)
         try:
-            for mark, wait in plan.cuts:
-                await board.power_on()
-                end = await _until(field, mark, wait)
-                if end:
-                    break
-                await board.cut()
-                cuts += 1
-            end = end or await _ending(field, plan)
+            end = await asyncio.wait_for(life.whole(), LIMIT)
         except BoardError as error:
             broken = [str(error)]
+        except asyncio.TimeoutError:
+            broken = [f"it did not come to rest within {LIMIT:g} s{board.console.last()}"]
     if end:
         with cardreader.looked_at(drive) as card:
             broken = [*_wrong(end, plan), *_damage(card)]
     seconds = round(time.monotonic() - began)
-    told = (plan.seed, plan.start, plan.version, cuts, seconds, end.slot if end else "", "; ".join(broken))
+    told = (plan.seed, plan.start, plan.version, life.cuts, seconds, end.slot if end else "", "; ".join(broken))
     return Result(*told, brick=end is None)
-
-
-async def _until(field: Field, mark: str, wait: float) -> End | None:
-    """Until `wait` seconds after the journal says `mark`: None. Or the end, when that comes first."""
-
-    async def moment() -> None:
-        await field.board.journal.until(mark)
-        await asyncio.sleep(wait)
-
-    ending, cut = asyncio.create_task(field.settles(asking=True)), asyncio.create_task(moment())
-    try:
-        await asyncio.wait({ending, cut}, return_when=asyncio.FIRST_COMPLETED)
-        return ending.result() if ending.done() else None
-    finally:
-        for task in (ending, cut):
-            task.cancel()
-        await asyncio.gather(ending, cut, return_exceptions=True)
-
-
-async def _ending(field: Field, plan: Plan) -> End:
-    await field.board.power_on()
-    for _ in range(TRIES):
-        end = await field.settles(asking=True)
-        if end.results and end.results[0][0] == plan.version and end.results[0][1] in {"committed", "failed"}:
-            break
-        field.board.type("systemctl reboot")
-        await field.resets()
-    return end
 
 
 def _wrong(end: End, plan: Plan) -> Iterator[str]:
@@ -118,11 +136,19 @@ def _damage(card: cardreader.Inserted) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         data = card.fetch("data", "/otad", Path(folder) / "data")
         yield from (f"the journal was set aside: {file.name}" for file in data.glob("journal.db.damaged-*"))
-        with closing(sqlite3.connect(data / "journal.db")) as db:
-            if (said := db.execute("PRAGMA integrity_check").fetchall()) != [("ok",)]:
-                yield f"the journal is damaged: {said}"
-                return
-        with closing(Reader(data / "journal.db")) as reader:
-            record = reader.load()
-        if record is None or record.state is not State.IDLE:
-            yield f"the journal says {record.state.value if record else 'nothing'}, not idle"
+        try:
+            yield from unrest(data / "journal.db")
+        except (sqlite3.Error, OtadError) as error:
+            yield f"the journal cannot be read: {error}"
+
+
+def unrest(journal: Path) -> Iterator[str]:
+    """Why a journal is not whole and at rest. Raises sqlite3.Error, OtadError when it cannot be read."""
+    with closing(sqlite3.connect(journal)) as db:
+        if (said := db.execute("PRAGMA integrity_check").fetchall()) != [("ok",)]:
+            yield f"the journal is damaged: {said}"
+            return
+    with closing(Reader(journal)) as reader:
+        record = reader.load()
+    if record is None or record.state is not State.IDLE:
+        yield f"the journal says {record.state.value if record else 'nothing'}, not idle"

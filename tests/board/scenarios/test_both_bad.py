@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from simulator.qemu.cardreader import inserted
+from otad.statemachine import State
+from simulator.qemu.cardreader import inserted, looked_at
 from simulator.qemu.field import Field
 from tests.board.scenarios.conftest import Record
 
@@ -14,4 +15,15 @@ async def test_recovery_is_next(armed: Field, record: Record) -> None:
     await armed.board.power_on()
     began = await armed.resets()
     await armed.falls_back()
-    record("both_bad", armed, await armed.gives_up(), since=began)
+    end = await armed.gives_up()
+    assert end.env["otad_recovery_cause"].startswith("slot B was given up, then slot A did not come up: ")
+    assert "otad_boots=9" in end.env["otad_recovery_cause"]
+    record("both_bad", armed, end, since=began)
+
+    await armed.board.cut()
+    with looked_at(armed.board.card) as card:  # whoever comes finds in the journal what was tried
+        assert card.broken("data") == ""
+        found = card.remembers()
+    assert found
+    assert found.attempt
+    assert (found.state, found.attempt.version) == (State.REBOOT, "1.1.0")

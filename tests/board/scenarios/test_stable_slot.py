@@ -5,6 +5,7 @@ from __future__ import annotations
 from simulator.qemu.cardreader import inserted
 from simulator.qemu.field import Field
 from tests.board.scenarios.conftest import Record
+from tests.board.scenarios.test_power_cut import WRITTEN
 
 PANIC = b"[Service]\nExecStartPre=/bin/sh -c 'echo c > /proc/sysrq-trigger'\n"
 BOOTS = 8  # otad_bootlimit
@@ -31,13 +32,14 @@ async def test_an_install_that_was_cut_off_is_no_way_out(settled: Field, record:
     await settled.board.booted()
     await settled.takes()
     await settled.board.ended("verify", "done")
-    await settled.board.holds('fw_printenv -n otad_fallback | test -z "$(cat)"')
+    await settled.board.holds(WRITTEN)
     await settled.board.cut()
     with inserted(settled.board.card) as card:
         card.put("a", {"/boot/Image": None})
     await settled.board.power_on()
     began = await settled.resets()
     end = await settled.gives_up()
+    assert end.env["otad_recovery_cause"].startswith("slot A did not come up, and no other ")
     assert "otad.slot=B" not in settled.board.console.text
     record("cut_install_then_bad", settled, end, since=began)
 
@@ -48,4 +50,6 @@ async def test_the_factory_left_nothing_in_b(settled: Field, record: Record) -> 
         card.put("a", {"/boot/Image": None})
     await settled.board.power_on()
     began = await settled.resets()
-    record("factory_bad", settled, await settled.gives_up(), since=began)
+    end = await settled.gives_up()
+    assert end.env["otad_recovery_cause"].startswith("slot A was given up, then slot B did not come up: ")
+    record("factory_bad", settled, end, since=began)
