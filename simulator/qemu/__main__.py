@@ -38,10 +38,11 @@ def main() -> None:
     drive = folder / DRIVE
     with ExitStack() as power:
         try:
-            uboot = given.uboot(arguments.uboot) if arguments.uboot else BOARD.made(Cache.default())
             boot = given.boot(arguments.kernel, arguments.initrd)
-            if arguments.new or arguments.root or boot or not drive.exists():
-                _factory(folder, given.root(arguments.root) if arguments.root else None, boot)
+            root = given.root(arguments.root) if arguments.root else None
+            uboot = given.uboot(arguments.uboot) if arguments.uboot else BOARD.made(Cache.default())
+            if arguments.new or root or boot or not drive.exists():
+                _factory(folder, root, boot)
                 board.overlay(drive, folder / FACTORY)
             if (folder / FLEET).exists():  # an image of one's own knows its own repository
                 fleet = Fleet.open(folder / FLEET, rootfs.made(Cache.default()))
