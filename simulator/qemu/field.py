@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import urllib.request
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -101,6 +102,15 @@ class Field:
         """No slot comes up: recovery runs, and says why."""
         why = await self.board.until(WHY)
         return End("recovery", "", [], {"otad_recovery_cause": why[1]}, why.at)
+
+    async def page(self) -> str:
+        """What somebody on the network reads of recovery, who asks until he is answered."""
+        url = f"http://127.0.0.1:{await self.board.reach(80)}/"
+        while True:
+            try:
+                return await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+            except OSError:
+                await asyncio.sleep(1)
 
     def cause(self, version: str) -> dict[str, Any]:
         """Why a release came back, as the fleet was told."""

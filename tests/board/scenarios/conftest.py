@@ -39,7 +39,8 @@ class Record(Protocol):
 @pytest.fixture
 def record() -> Record:
     def written(name: str, field: Field, end: End, *, since: float | None = None) -> None:
-        seconds = {"downtime": round(field.down_s(end))} | ({} if since is None else {"recovery": round(end.at - since)})
+        seconds = {} if end.slot == "recovery" else {"downtime": round(field.down_s(end))}
+        seconds |= {} if since is None else {"recovery": round(end.at - since)}
         report = next((event for event in reversed(field.fleet.told("rollback")) if event["outcome"] == "done"), {})
         story = {
             "slot": end.slot,

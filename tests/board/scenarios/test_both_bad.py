@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from otad.statemachine import State
 from simulator.qemu.cardreader import inserted, looked_at
 from simulator.qemu.field import Field
 from tests.board.scenarios.conftest import Record
+
+HALF_AN_HOUR = 1800
 
 
 async def test_recovery_is_next(armed: Field, record: Record) -> None:
@@ -19,6 +23,9 @@ async def test_recovery_is_next(armed: Field, record: Record) -> None:
     assert end.env["otad_recovery_cause"].startswith("slot B was given up, then slot A did not come up: ")
     assert "otad_boots=9" in end.env["otad_recovery_cause"]
     record("both_bad", armed, end, since=began)
+    left = re.search(r"The slots are tried again in (\d+) s", await armed.page())
+    assert left
+    assert HALF_AN_HOUR - 300 < int(left[1]) <= HALF_AN_HOUR
 
     await armed.board.cut()
     with looked_at(armed.board.card) as card:  # whoever comes finds in the journal what was tried

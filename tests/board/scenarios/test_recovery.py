@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,31 +62,25 @@ def factory(made: tuple[Parts, Fleet, Path], tmp_path: Path) -> Factory:
     return Factory(*made, tmp_path)
 
 
-async def page(board: Board) -> str:
-    """What somebody on the network reads, who asks until he is answered."""
-    url = f"http://127.0.0.1:{await board.reach(80)}/"
-    while True:
-        try:
-            return await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
-        except OSError:
-            await asyncio.sleep(1)
-
-
 async def logs_in(board: Board) -> None:
     """Somebody comes to the console."""
     board.type("")
     await board.until(r"/ #")
 
 
-async def test_both_slots_are_bad(factory: Factory) -> None:
+async def test_both_slots_are_bad(factory: Factory, record: Record) -> None:
     """It says which, is read over the network, tries them again, waits for whoever is there, and resets when it hangs."""
     async with factory.board(slot_a=False) as board:
+        field = Field(board, factory.fleet)
         await board.power_on()
-        why = await board.until(WHY)
-        assert why[1].startswith("slot A was given up, then slot B did not come up: ")
-        assert "otad_boots=9" in why[1]
+        began = await field.resets()
+        end = await field.gives_up()
+        cause = end.env["otad_recovery_cause"]
+        assert cause.startswith("slot A was given up, then slot B did not come up: ")
+        assert "otad_boots=9" in cause
         assert len(board.console.all(BANNER)) == 18  # nine boots each, the ones that gave a slot up among them
-        assert why[1] in await page(board)
+        record("both_empty", field, end, since=began)
+        assert cause in await field.page()
 
         await board.until(AGAIN)
         why = await board.until(WHY)
