@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from simulator.qemu import given
+from simulator.qemu import given, recovery
+from simulator.qemu.cache import Cache
+from simulator.qemu.shelf import Parts
 from simulator.qemu.tools import NotReady
 
 KERNEL = bytes(56) + b"ARM\x64" + bytes(4)
@@ -63,6 +65,19 @@ def test_stories_need_a_shell(tmp_path: Path) -> None:
         given.story_root(made(tmp_path, WHOLE))
     image = made(tmp_path, {**WHOLE, given.SHELL.lstrip("/"): b"[Unit]\n"})
     assert given.story_root(image) == image
+
+
+def test_stories_are_told_on_ones_own_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, program = made(tmp_path, {**WHOLE, given.SHELL.lstrip("/"): b"[Unit]\n"}), tmp_path / "u-boot.bin"
+    program.write_bytes(b"mine")
+    monkeypatch.setenv("OTAD_BOARD_ROOT", str(image))
+    monkeypatch.setenv("OTAD_BOARD_UBOOT", str(program))
+    monkeypatch.setattr(recovery, "made", lambda _: program)
+    parts = Parts.made(Cache(tmp_path / "cache"))
+    assert (parts.root, parts.uboot) == (image, program)
+    before = list(parts.names())
+    program.write_bytes(b"mine, and newer")
+    assert list(Parts.made(Cache(tmp_path / "cache")).names()) != before
 
 
 def test_a_kernel_of_ones_own(tmp_path: Path) -> None:
