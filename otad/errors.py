@@ -118,6 +118,10 @@ class Undecodable(OtadError):
         super().__init__(cause.code, cause.what, cause.remedy, who=cause.who, evidence=cause.evidence)
 
 
+class Tampered(OtadError):
+    """A bundle changed boot variables itself."""
+
+
 class BootEnvironmentError(OtadError):
     """The boot environment cannot be read, written, or does not hold what was written to it."""
 

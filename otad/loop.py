@@ -3,7 +3,8 @@
 Rules:
  1. The record is saved before the state that it names runs; a transition and its event are one transaction.
  2. What goes wrong ends the state, never the process: an unexpected fault is a failure of the attempt.
- 3. A person interrupts only what may be interrupted (`INTERRUPTIBLE`), by cancelling it at an await.
+ 3. A person interrupts only what may be interrupted (`INTERRUPTIBLE`), by cancelling it at an await. When it then says
+    that something must be undone, that comes before the person's word.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Protocol
 
 from otad.errors import Cause, Who
 from otad.ports import Ports
-from otad.statemachine import INTERRUPTIBLE, TABLE, Outcome, Record, Step, advance
+from otad.statemachine import INTERRUPTIBLE, TABLE, Outcome, Record, State, Step, advance
 from otad.states import RUN
 
 FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
@@ -63,8 +64,14 @@ async def _run(record: Record, ports: Ports) -> Step:
     person = asyncio.ensure_future(ports.orders.interrupted(record))
     try:
         await asyncio.wait({running, person}, return_when=asyncio.FIRST_COMPLETED)
-        return running.result() if running.done() else person.result()
+        ended = running if running.done() else person
     finally:
         for task in (running, person):
             task.cancel()
-        await asyncio.gather(running, person, return_exceptions=True)  # both ended: nothing of the state runs on
+        said, _ = await asyncio.gather(running, person, return_exceptions=True)  # both ended: nothing of the state runs on
+    return running.result() if _to_undo(record, said) else ended.result()
+
+
+def _to_undo(record: Record, said: object) -> bool:
+    """Whether a state, stopped or not, `said` that what happened must be undone."""
+    return isinstance(said, Step) and TABLE[record.state].get(said.outcome) is State.ROLLBACK

@@ -18,6 +18,7 @@ from simulator.bootloader import DEFAULT
 from simulator.sweep.device import FRESH, Content, Made, Memory, Running
 from simulator.sweep.environment import Environment
 from simulator.sweep.life import live
+from simulator.sweep.ports import Neighbours
 from simulator.sweep.scenario import Nature, Scenario
 from simulator.sweep.world import World
 
@@ -178,6 +179,44 @@ async def test_a_fault_of_otads_own_ends_the_attempt_and_not_the_process(made, s
     [(before, step)] = turned
     assert (before, step.outcome, step.cause.code) == (state, Outcome.FAILED, "internal")
     assert "Input/output error" in step.cause.what
+
+
+class Turn:
+    """A book of one transition: the next one is not run."""
+
+    class Over(Exception):
+        pass
+
+    def turn(self, before, step, after):
+        self.before, self.step, self.after = before.state, step, after.state
+        raise self.Over
+
+
+@pytest.mark.parametrize("fault", [None, OSError(5, "Input/output error"), MemoryError()])
+async def test_what_a_bundle_has_armed_is_disarmed_however_the_install_ends(made, fault):
+    """None: a person cancels it. The slot of a failed or cancelled install must not boot."""
+    armed = asyncio.Event()
+
+    class Arms(Neighbours):
+        async def install(self, attempt, release, slot):
+            env = {"boot_partition": "B", "upgrade_available": "1", "bootcount": "0"}
+            self.world.device = self.world.device.storing(env)
+            if fault:
+                raise fault
+            armed.set()
+            await asyncio.Event().wait()
+
+    class Orders:
+        async def interrupted(self, record):
+            await armed.wait()
+            return Step(Outcome.CANCELLED, BAD)
+
+    record = Record(State.INSTALL, A, "b", attempt=replace(ATTEMPT, generation=None))
+    made.device = made.device._replace(memory=Memory(encode(record)))
+    book = Turn()
+    with pytest.raises(Turn.Over):
+        await drive(record, around(made, Units(), delivery=Arms(made), orders=Orders()), book)
+    assert (book.step.outcome, book.step.cause.code, book.after) == (Outcome.TAMPERED, "bundle-arms", State.ROLLBACK)
 
 
 async def test_a_person_stops_a_state_at_an_await_and_nothing_of_it_runs_on(made):

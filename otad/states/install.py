@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from otad.bootenv import Slot
-from otad.errors import Cause, OtadError, Rejected, Undecodable, Who
+from otad.bootenv import BootStatus, Slot
+from otad.errors import OtadError, Rejected, Tampered, Undecodable, Who
 from otad.formats.release import Release
 from otad.ports import Ports
 from otad.statemachine import Attempt, Outcome, Record, Step
@@ -20,6 +20,8 @@ async def run(record: Record, ports: Ports) -> Step:
             return Step(hold.outcome, hold.cause, retry_after=hold.retry_after)
         release = await ports.offers.release(attempt)
         return await _write(attempt, release, attempt.target or record.home, ports)
+    except Tampered as error:
+        return Step.failed(error, Outcome.TAMPERED)
     except Undecodable as error:
         return Step.another(attempt, error)
     except Rejected as error:
@@ -33,15 +35,11 @@ async def _write(attempt: Attempt, release: Release, slot: Slot, ports: Ports) -
         ports.slots.guard(attempt.target, ports.boot.status(), release.system.disk if release.system else 0)
         ports.boot.retire()  # from here on the boot loader must not fall back to it
         ports.generations.unpoint(attempt.target)
-    before, failure = ports.boot.status(), None
+    before = ports.boot.status()
     try:
         installed = await ports.delivery.install(attempt, release, slot)
-    except OtadError as error:
-        failure = error
-    if ports.boot.status() != before:
-        return Step(Outcome.TAMPERED, _tampered(attempt))  # whatever else went wrong: it must be disarmed
-    if failure:
-        raise failure
+    finally:  # however it ended, cancelled too: what a bundle has armed must be disarmed
+        _compare(before, attempt, ports)
     generation = ports.generations.create(attempt, release, installed)
     if attempt.target:
         ports.generations.point(attempt.target, generation.number)  # last: only a whole slot is pointed at
@@ -49,10 +47,12 @@ async def _write(attempt: Attempt, release: Release, slot: Slot, ports: Ports) -
     return Step(Outcome.DONE if attempt.target else Outcome.LIVE, attempt=attempt, moved=written)
 
 
-def _tampered(attempt: Attempt) -> Cause:
-    return Cause(
-        "bundle-arms",
-        f"the bundle of release {attempt.version} changed the boot environment itself",
-        "Build it without a bootenv section: otad selects the slot once it is proved",
-        Who.INTEGRATOR,
-    )
+def _compare(before: BootStatus, attempt: Attempt, ports: Ports) -> None:
+    """Raises Tampered unless the boot environment says what it said `before`."""
+    if ports.boot.status() != before:
+        raise Tampered(
+            "bundle-arms",
+            f"the bundle of release {attempt.version} changed the boot environment itself",
+            "Build it without a bootenv section: otad selects the slot once it is proved",
+            who=Who.INTEGRATOR,
+        )

@@ -121,6 +121,7 @@ class Neighbours:
         if world.scenario.named(release.version) is Nature.ARMS:
             armed = {"boot_partition": slot.value, "upgrade_available": "1", "bootcount": "0"}
             world.effect(f"the bundle arms {slot.value}", world.device.storing(armed))
+        await world.moment("the read-back", stoppable=True)
         return (Installed(release.version, "0" * 64, 1),)
 
     def forget(self) -> None:

@@ -78,6 +78,11 @@ MUTANTS = (
         lambda: edge(State.INSTALL, Outcome.TAMPERED, State.REBOOT),
     ),
     Mutant(
+        "tampering is cancelled",
+        "a person's word comes before what a bundle has armed",
+        lambda: patch.object(loop, "_to_undo", lambda *_: False),
+    ),
+    Mutant(
         "install failed goes on",
         "INSTALL that failed goes on to REBOOT",
         lambda: edge(State.INSTALL, Outcome.FAILED, State.REBOOT),
