@@ -8,16 +8,16 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import hashlib
 import mmap
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from otad import config
+from otad import blocking, config
 from otad.bootenv import BootStatus, Slot
 from otad.errors import Corrupt, Rejected, RetryLater, Who
 from otad.mounts import Identity, Mount, boot_argument, identity_of, loops_over, parse_mounts, root_path
@@ -73,10 +73,16 @@ class Slots:
         with _opened(slot, self._devices[slot]) as fd:
             os.fsync(fd)
 
-    def digest(self, slot: Slot, length: int, progress: Callable[[int, int], None] | None = None) -> str:
+    def digest(
+        self,
+        slot: Slot,
+        length: int,
+        progress: Callable[[int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> str:
         """SHA-256 (hex) of the slot's first `length` bytes, read from the medium. Blocks.
 
-        Raises Corrupt when the slot is shorter, RetryLater when it cannot be read.
+        Raises Corrupt when the slot is shorter, RetryLater when it cannot be read, Stopped when asked to stop.
         """
         device = self._devices[slot]
         digest, done = hashlib.sha256(), 0
@@ -86,6 +92,8 @@ class Slots:
             os.fsync(fd)
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
             while done < length:
+                if stop and stop.is_set():
+                    raise blocking.Stopped
                 got = min(os.readv(fd, [piece]), length - done)
                 if got == 0:
                     what = f"slot {slot.value} ends after {done} bytes, {length} were installed"
@@ -98,8 +106,9 @@ class Slots:
 
     async def holds(self, slot: Slot, image: Installed) -> bool:
         """Whether the slot still holds what was installed there."""
+        stop = threading.Event()
         try:
-            return await asyncio.to_thread(self.digest, slot, image.length) == image.sha256
+            return await blocking.finish(blocking.start(self.digest, slot, image.length, stop=stop), stop) == image.sha256
         except Corrupt:
             return False
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from otad import config
+from otad.blocking import Stopped
 from otad.bootenv import BootStatus, Slot
 from otad.errors import Corrupt, OtadError, Rejected, RetryLater
 from otad.mounts import Mount, boot_argument, parse_mounts, root_path
 from otad.payload import Installed
 from otad.ports import Slots as SlotsPort
-from otad.slots import Slots
+from otad.slots import PIECE, Slots
 
 A, B = Slot.A, Slot.B
 SIZE = 3 * 2**20 + 4096
@@ -199,6 +202,33 @@ class TestDigest:
             with pytest.raises(RetryLater) as caught:
                 act()
             assert caught.value.cause.code == "slot-unreadable"
+
+    def test_it_stops_between_two_pieces(self, board: Board) -> None:
+        stop, told = threading.Event(), list[int]()
+
+        def read(done: int, _all: int) -> None:
+            told.append(done)
+            stop.set()
+
+        with pytest.raises(Stopped):
+            board.slots.digest(B, SIZE, read, stop)
+        assert told == [PIECE]
+
+    async def test_holds_does_not_outlive_who_asked(self, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+        began, ended = threading.Event(), list[bool]()
+
+        def digest(_slots: Slots, _slot: Slot, _length: int, *, stop: threading.Event) -> str:
+            began.set()
+            ended.append(stop.wait(10))
+            raise Stopped
+
+        monkeypatch.setattr(Slots, "digest", digest)
+        asking = asyncio.ensure_future(board.slots.holds(B, Installed("0" * 64, "0" * 64, SIZE)))
+        await asyncio.to_thread(began.wait, 10)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert ended == [True]
 
     async def test_holds(self, board: Board) -> None:
         good = Installed("0" * 64, hashlib.sha256(board.b.read_bytes()[:5000]).hexdigest(), 5000)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Protocol
@@ -47,8 +48,8 @@ class Slots(Protocol):
     def sync(self, slot: Slot) -> None:
         """What was written to the slot reaches the medium. Blocks."""
 
-    def digest(self, slot: Slot, length: int, progress: Progress) -> str:
-        """SHA-256 (hex) of the slot's first `length` bytes. Blocks."""
+    def digest(self, slot: Slot, length: int, progress: Progress, stop: threading.Event) -> str:
+        """SHA-256 (hex) of the slot's first `length` bytes. Blocks; raises Stopped soon after `stop` is set."""
 
 
 class SwupdateHandler:
@@ -93,7 +94,8 @@ class SwupdateHandler:
         await finish(start(self._slots.sync, target))
         if not reads:
             return Installed(payload.sha256, str(planned.sha256), planned.length)
-        found = await finish(start(self._slots.digest, target, planned.length, steps.read))
+        stop = threading.Event()
+        found = await finish(start(self._slots.digest, target, planned.length, steps.read, stop), stop)
         if found != (planned.sha256 or found):
             raise _differs(payload, target, found, str(planned.sha256))
         return Installed(payload.sha256, found, planned.length)

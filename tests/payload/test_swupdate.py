@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from otad.blocking import Stopped
 from otad.bootenv import Slot
 from otad.config import Swupdate
 from otad.encoding import Base, Source
@@ -349,6 +350,25 @@ async def test_a_cancelled_install_leaves_no_swupdate_and_can_be_done_again(boar
 
     await install(board, bundle(board.signer, IMAGE))
     assert board.read(Slot.B).startswith(IMAGE)
+
+
+async def test_an_install_that_is_cancelled_does_not_read_the_rest_of_the_slot(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, ended = threading.Event(), list[bool]()
+
+    def digest(_slots: SlotStore, _slot: Slot, _length: int, _progress: object, stop: threading.Event) -> str:
+        began.set()
+        ended.append(stop.wait(10))
+        raise Stopped
+
+    monkeypatch.setattr(SlotStore, "digest", digest)
+    task = asyncio.create_task(install(board, bundle(board.signer, IMAGE)))
+    await asyncio.to_thread(began.wait, 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == [True]
 
 
 async def test_a_swupdate_that_is_killed_is_named_and_can_be_run_again(board: Board) -> None:
