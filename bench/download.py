@@ -87,7 +87,7 @@ async def _fetch(url: str, ca: Path, updates: Path, blob: str, length: int) -> N
     settings = config.Repository(url=url, ca=ca)
     cache = Cache(updates, 0)
     begun = time.perf_counter()
-    async with open_session(settings, dates=True, timeout=60, agent="otad-bench") as session:
+    async with open_session(settings, dates=lambda: True, timeout=60, agent="otad-bench") as session:
         download = Download(session, url, cache, config.Download(), random.Random(1))
         await download.fetch(Encoding(type="plain", blob=blob, length=length), lambda _at, _of: None)
     seconds = time.perf_counter() - begun

@@ -114,21 +114,20 @@ class Assembly:
 async def assembled(config: Config, origin: Origin, beat: Callable[[], None]) -> AsyncIterator[Assembly]:
     """Everything wired up; the network sessions are closed at the end. `beat` is called whenever something moves."""
     clock = Clock.of_image(config.paths.release)
-    trusted_dates = clock.synchronised()
     only(origin.journal, [HttpSink.name] if config.report.url else [])
-    async with _session(config.repository, config.download.timeout, trusted_dates) as session:
+    async with _session(config.repository, config.download.timeout, clock) as session:
         if config.report.url is None:
             yield _assemble(config, origin, beat, clock, session, None)
             return
         sink = config.repository.model_copy(update={"url": config.report.url, "ca": config.report.ca})
-        async with _session(sink, config.report.timeout, trusted_dates) as told:
+        async with _session(sink, config.report.timeout, clock) as told:
             http_sink = HttpSink(told, config.report.url, origin.device, config.report.timeout)
             reporter = Reporter(Outbox(origin.journal, HttpSink.name), http_sink)
             yield _assemble(config, origin, beat, clock, session, reporter)
 
 
-def _session(at: Repository, timeout: float, trusted_dates: bool) -> aiohttp.ClientSession:
-    return open_session(at, dates=trusted_dates, timeout=timeout, agent=f"otad/{__version__}")
+def _session(at: Repository, timeout: float, clock: Clock) -> aiohttp.ClientSession:
+    return open_session(at, dates=clock.synchronised, timeout=timeout, agent=f"otad/{__version__}")
 
 
 def _assemble(

@@ -1,7 +1,8 @@
 """How the repository is reached: one aiohttp session with everything about trust and time-outs decided.
 
 Rules:
- 1. TLS 1.2 or later; the chain and the host name are always checked, the dates only when the clock can be believed.
+ 1. TLS 1.2 or later; the chain and the host name are always checked, the dates only when the clock can be believed. That is
+    asked as each connection is made: a clock is often set after the daemon has started.
  2. Bytes are taken as they travel (no content coding), so that ranges, lengths and hashes mean the same on both sides.
  3. A redirect is followed to https or within the same origin, nowhere else.
 """
@@ -9,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import aiohttp
@@ -23,22 +25,28 @@ NO_CHECK_TIME = 0x200000
 _READ_BUFFER = 256 * 1024  # bytes; aiohttp stops reading at twice that, and drops what is unread when the connection breaks
 
 
-def open_session(repository: Repository, *, dates: bool, timeout: float, agent: str) -> aiohttp.ClientSession:
+def open_session(repository: Repository, *, dates: Callable[[], bool], timeout: float, agent: str) -> aiohttp.ClientSession:
     """A session for absolute URLs under `repository.url`. Needs a running loop; the caller closes it.
 
     Args:
         repository: where it is and who may certify it.
-        dates: whether certificates' dates are checked; False while the clock is not synchronised.
+        dates: asked for each connection, whether certificates' dates are checked; False while the clock is not synchronised.
         timeout: seconds without a connection or a byte after which the request fails; there is no limit on the whole.
         agent: the User-Agent.
 
     Raises:
         ConfigError: "ca-unusable", the CA file cannot be read or holds no certificate.
     """
+    context = tls_context(repository)
+
+    async def connecting(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
+        context.verify_flags = (context.verify_flags & ~NO_CHECK_TIME) | (0 if dates() else NO_CHECK_TIME)
+
     trace = aiohttp.TraceConfig()
+    trace.on_connection_create_start.append(connecting)
     trace.on_request_redirect.append(_on_redirect)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls_context(repository, dates=dates)),
+        connector=aiohttp.TCPConnector(ssl=context),
         headers={"User-Agent": agent, "Accept-Encoding": "identity"},
         timeout=aiohttp.ClientTimeout(total=None, connect=timeout, sock_connect=timeout, sock_read=timeout),
         auto_decompress=False,
@@ -48,12 +56,10 @@ def open_session(repository: Repository, *, dates: bool, timeout: float, agent: 
     )
 
 
-def tls_context(repository: Repository, *, dates: bool) -> ssl.SSLContext:
-    """What a server must show: see rule 1. Raises as `open_session`."""
+def tls_context(repository: Repository) -> ssl.SSLContext:
+    """What a server must show, its certificates' dates among it: see rule 1. Raises as `open_session`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # chain and host name are checked by default
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not dates:
-        context.verify_flags |= NO_CHECK_TIME
     if repository.ca is None:
         context.load_default_certs()
         return context

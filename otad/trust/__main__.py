@@ -79,7 +79,7 @@ def _store(folder: Path) -> Store:
 async def _online(arguments: argparse.Namespace) -> None:
     urls = [url for url in (arguments.metadata_url, arguments.target_base_url) if url]
     where, *_ = [config.Repository(url=url, development=True) for url in urls]  # each has to be one that may be asked
-    async with open_session(where, dates=True, timeout=_TIMEOUT, agent=f"otad/{__version__}") as session:
+    async with open_session(where, dates=_CLOCK.synchronised, timeout=_TIMEOUT, agent=f"otad/{__version__}") as session:
         client = Client(HttpFetch(session, arguments.metadata_url), arguments.metadata_dir)
         workflow = await persistent(client.refresh)
         if arguments.verb == "download":

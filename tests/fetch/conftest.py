@@ -31,7 +31,7 @@ async def downloading(
     url: str, cache: Cache, *, ca: Path | None = None, settings: config.Download = SETTINGS, dates: bool = True
 ) -> AsyncIterator[Download]:
     repository = config.Repository(url=url, ca=ca, development=True)
-    async with open_session(repository, dates=dates, timeout=20, agent="otad-test") as session:
+    async with open_session(repository, dates=lambda: dates, timeout=20, agent="otad-test") as session:
         yield Download(session, url, cache, settings, random.Random(0))
 
 

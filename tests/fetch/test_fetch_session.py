@@ -18,7 +18,7 @@ from tests.support.hostile import Hostile
 
 async def get(repository: Repository, *, dates: bool = True, path: str = "hello") -> bytes:
     """The body, or whatever `faults` makes of the failure."""
-    async with open_session(repository, dates=dates, timeout=20, agent="otad-test/1") as session:
+    async with open_session(repository, dates=lambda: dates, timeout=20, agent="otad-test/1") as session:
         try:
             async with session.get(f"{repository.url}/{path}") as response:
                 return await response.read()
@@ -77,6 +77,27 @@ async def test_names_and_dates(
             assert await code_of(repository, dates=dates) == code
 
 
+async def test_dates_are_checked_from_the_connection_on_for_which_the_clock_can_be_believed(
+    tmp_path: Path, authority: certs.Authority
+) -> None:
+    reason = nginx.why_not()
+    if reason:
+        pytest.skip(reason)
+    (tmp_path / "hello").write_bytes(b"hello")
+    pem = authority.certify(tmp_path / "server.pem", certs.LOOPBACK, days=(-9, -1))
+    with nginx.serve(tmp_path, tmp_path / "work", pem) as running:
+        repository, believed = Repository(url=running.url, ca=authority.file), [False, True, False]
+        seen = []
+        async with open_session(repository, dates=lambda: believed.pop(0), timeout=20, agent="otad-test/1") as session:
+            while believed:
+                try:
+                    async with session.get(f"{running.url}/hello", headers={"Connection": "close"}) as response:
+                        seen.append(await response.text())
+                except faults.NETWORK as error:
+                    seen.append(faults.explain(error, running.url).cause.code)
+        assert seen == ["hello", "tls-expired", "hello"]
+
+
 async def test_plain_http_behind_https_is_a_tls_fault(authority: certs.Authority) -> None:
     async with Hostile(b"x").running() as plain:
         url = plain.url.replace("http://", "https://")
@@ -84,7 +105,7 @@ async def test_plain_http_behind_https_is_a_tls_fault(authority: certs.Authority
 
 
 def test_tls_is_1_2_or_later() -> None:
-    context = tls_context(Repository(url="https://host"), dates=True)
+    context = tls_context(Repository(url="https://host"))
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED

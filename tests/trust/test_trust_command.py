@@ -79,7 +79,7 @@ def repo() -> TufRepository:
 @pytest.fixture
 async def tried(tmp_path: Path, repo: TufRepository, server: TufServer) -> AsyncIterator[Tried]:
     where = config.Repository(url=server.url, development=True)
-    async with open_session(where, dates=True, timeout=10, agent="otad") as session:
+    async with open_session(where, dates=lambda: True, timeout=10, agent="otad") as session:
         found = Tried(tmp_path, server.url, session)
         (found.metadata / "root.json").write_bytes(repo.anchor)
         yield found

@@ -147,7 +147,7 @@ async def test_tls(tmp_path: Path, names: tuple[str, ...], trusted: bool, code: 
     ca = authority.file if trusted else Authority.make(tmp_path / "b").file
     found = None
     try:
-        async with open_session(config.Repository(url=url, ca=ca), dates=True, timeout=10, agent="otad") as session:
+        async with open_session(config.Repository(url=url, ca=ca), dates=lambda: True, timeout=10, agent="otad") as session:
             assert await HttpFetch(session, url).get("f", 10) == b""
     except OtadError as error:
         found = error.cause.code
