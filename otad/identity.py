@@ -106,12 +106,12 @@ def _read(file: Path) -> _Identity | None:
     except OSError as error:
         what = f"cannot read this device's id in {file}: {error.strerror}"
         raise RetryLater("identity-unreadable", what, f"Look at {file} and its partition (dmesg)") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _Damaged(str(error)) from error
 
 
 def _parse(data: bytes) -> _Identity:
-    """Raises ValueError, KeyError, TypeError or AttributeError for what is no identity."""
+    """Raises ValueError, KeyError, TypeError, AttributeError or RecursionError for what is no identity."""
     kept = json.loads(data)
     if len(bytes.fromhex(kept["id"])) != ID_BYTES:
         raise ValueError(f"the id is not {ID_BYTES} bytes")

@@ -81,7 +81,16 @@ def test_a_fact_that_cannot_be_read_says_nothing_and_binds_once_it_can(tmp_path:
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{", b"\xff\xfe", b"[]", b'{"id": "ab", "board": {}}', b'{"id": "' + b"ab" * 16 + b'", "board": 1}']
+    "damage",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[]",
+        b'{"id": "ab", "board": {}}',
+        b'{"id": "' + b"ab" * 16 + b'", "board": 1}',
+        pytest.param(b"[" * 20_000, id="nested without end"),
+    ],
 )
 def test_a_damaged_file_is_replaced_and_said(board: Board, damage: bytes) -> None:
     board.file.write_bytes(damage)

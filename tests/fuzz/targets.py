@@ -21,7 +21,7 @@ from pathlib import Path
 import zstandard
 from pydantic import ValidationError
 
-from otad import config_files, mounts
+from otad import config_files, identity, mounts
 from otad.bootenv import Slot, uboot
 from otad.delta.faults import Fault
 from otad.encoding import Source
@@ -192,6 +192,14 @@ def _damaged(data: bytes) -> None:
             reader.events.latest(1000)
 
 
+def _identity(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "identity")
+        file.write_bytes(data)
+        known = identity.device_id(None, file, Path(folder))
+        assert identity.device_id(None, file, Path(folder)) == identity.DeviceId(known.name)
+
+
 def _units(data: bytes) -> None:
     for shown in unit.parse(_text(data)):
         unit.judge(shown, 0)
@@ -251,5 +259,6 @@ TARGETS: dict[str, Target] = {
     "mountinfo": Target(_expects(lambda data: mounts.parse_mounts(_text(data)), ValueError), (_MOUNTINFO,)),
     "systemctl-show": Target(_expects(_units), (b"Id=a.service\nLoadState=loaded\nActiveState=active\nNRestarts=3\n\nId=b",)),
     "settings": Target(_expects(_settings, OtadError), (_TOML, b'[repository]\nurl = "https://h"\n[device]\nproduct = "p"\n')),
+    "identity": Target(_identity, (_json(id="ab" * 16, board={"serial": "1", "emmc": "2"}),)),
     "journal": Target(_expects(_damaged, OtadError), (_journal(),)),
 }

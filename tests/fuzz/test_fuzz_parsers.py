@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.fuzz.mutate import mutant
 from tests.fuzz.targets import TARGETS
 
-SLOW = {"journal": 20, "zstd": 60, "settings": 60}  # each of their inputs is a file
+SLOW = {"journal": 20, "identity": 60, "zstd": 60, "settings": 60}  # each of their inputs is a file
 
 
 @pytest.mark.parametrize("name", TARGETS)
