@@ -14,6 +14,7 @@ from tests.support.board import (
     B,
     calm,
     chain,
+    check_again,
     goes_on,
     harmless,
     journal,
@@ -62,6 +63,16 @@ async def test_a_full_data_partition(small, mirror):
     assert not [path for path in mirror.asked if path.startswith("/blobs/")]
     filler.unlink()
     await goes_on(small)
+
+
+def fills_in_the_trial(board, words="", status=0):
+    """A health check leaves not a byte on the data partition, and ends so; the file that it fills."""
+    filler = board.folder / "data" / "filler"
+    filling = f"dd if=/dev/zero of={filler} bs=4k; df {filler} | grep -q 100% && echo {words} && exit {status}"
+    board.configure(
+        "health", f'[[health.checks]]\ntype = "command"\nname = "fill"\noptions = {{ command = ["sh", "-c", "{filling}"] }}\n'
+    )
+    return filler
 
 
 @fault(
@@ -121,17 +132,32 @@ async def test_full_on_the_way(small, checks):
 
 @fault(Place.DATA, "Full: while a trial runs", "Commits: what that needs has room of its own")
 async def test_full_before_the_commit(small):
-    kept, filler = keep(small), small.folder / "data" / "filler"
-    filling = f"dd if=/dev/zero of={filler} bs=4k; df {filler} | grep -q 100%"
-    small.configure(
-        "health", f'[[health.checks]]\ntype = "command"\nname = "fill"\noptions = {{ command = ["sh", "-c", "{filling}"] }}\n'
-    )
+    kept, filler = keep(small), fills_in_the_trial(small)
     await small.power_on()
     assert await small.settled(PATIENCE) is B
     assert chain(small)[-1] == ("commit", "done")
     assert filler.stat().st_size > 1 << 20
     assert keep(small) == kept
     await calm(small)
+
+
+@fault(
+    Place.DATA,
+    "Full: while a trial runs that fails",
+    "Reboots into the old slot and refuses the release, as with room; of the failed boot's log it keeps what stands in the event",
+)
+async def test_full_before_a_rollback(small):
+    kept, filler = keep(small), fills_in_the_trial(small, "no camera", 3)
+    await small.power_on()
+    assert await small.settled(PATIENCE) is A
+    assert small.boots == [A, B, A]
+    assert os.statvfs(filler.parent).f_bavail == 0
+    assert chain(small)[-1] == ("rollback", "done")
+    event = await harmless(small, kept, "check-failed", "fill", "exited 3")
+    assert "no camera" in event["cause"]["evidence"]["output"]
+    assert "No space left" in event["evidence"]["archive"]
+    await check_again(small)
+    assert "install" not in [state for state, _ in chain(small)[chain(small).index(("rollback", "done")) :]]
 
 
 @pytest.mark.parametrize("damage", [b"", os.urandom(5000), b"SQLite format 3\0" + bytes(8000)], ids=["empty", "noise", "torn"])
