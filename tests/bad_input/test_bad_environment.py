@@ -110,8 +110,9 @@ async def test_boots_without_an_end(bench, mirror):
 )
 async def test_half_an_environment(bench, mirror):
     async with mirror.served() as repository, bench.board(repository) as board:
+        kept = keep(board)
         board.env.tear()
         await board.power_on()
         assert await board.settled(PATIENCE) is B
         assert chain(board)[-1] == ("commit", "done")
-        await calm(board)
+        await calm(board, kept)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from otad.publisher import tls
 from simulator.depot import now
-from tests.support.board import PATIENCE, REAL_PARTS, B, calm, chain, goes_on, refused, steered
+from tests.support.board import PATIENCE, REAL_PARTS, B, calm, chain, goes_on, keep, refused, steered
 from tests.support.failures import Place, fault
 
 pytestmark = [*REAL_PARTS, pytest.mark.slow]  # a whole update each; with one Python
@@ -127,9 +127,10 @@ async def test_an_expired_certificate_and_a_clock_that_knows_nothing(bench, mirr
     async with mirror.served(expired) as repository, bench.board(repository) as board:
         board.configure("ca", f'[repository]\nca = "{expired.ca}"\n')
         steered(board, synchronised=False)
+        kept = keep(board)
         await board.power_on()
         assert await board.settled(PATIENCE) is B
-        await calm(board)
+        await calm(board, kept)
 
 
 def blobs(mirror):
@@ -142,11 +143,11 @@ def blobs(mirror):
 )
 async def test_a_slow_server(bench, mirror):
     async with mirror.served() as repository, bench.board(repository) as board:
-        mirror.pace = 0.02
+        kept, mirror.pace = keep(board), 0.02
         await board.power_on()
         assert await board.settled(PATIENCE) is B
         assert blobs(mirror) == [0]
-        await calm(board)
+        await calm(board, kept)
 
 
 @fault(
@@ -156,13 +157,13 @@ async def test_a_slow_server(bench, mirror):
 )
 async def test_a_server_that_breaks_off(bench, mirror):
     async with mirror.served() as repository, bench.board(repository) as board:
-        mirror.cut = 65536
+        kept, mirror.cut = keep(board), 65536
         await board.power_on()
         assert await board.settled(PATIENCE) is B
         starts = blobs(mirror)
         assert len(starts) > 4 * (1 << 20) / mirror.cut
         assert all(0 < after - before <= mirror.cut for before, after in pairwise(starts))
-        await calm(board)
+        await calm(board, kept)
 
 
 @fault(

@@ -76,11 +76,11 @@ async def test_a_closed_window(bench, mirror):
 @fault(Place.SETTINGS, "A window whose start and end are the same", "Always open; `otactl pause` is what keeps updates away")
 async def test_a_window_without_an_end(bench, mirror):
     async with mirror.served() as repository, bench.board(repository) as board:
-        minute = f"{now().astimezone() + timedelta(hours=2):%H:%M}"
+        kept, minute = keep(board), f"{now().astimezone() + timedelta(hours=2):%H:%M}"
         board.configure("window", f'[window]\nstart = "{minute}"\nend = "{minute}"\n')
         await board.power_on()
         assert await board.settled(PATIENCE) is B
-        await calm(board)
+        await calm(board, kept)
 
 
 async def test_settings_that_go_wrong_later(bench, mirror):

@@ -57,7 +57,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Kept:
-    """What an update that fails may not touch: the running slot's SHA-256, and what others have on the data partition."""
+    """What an update may not touch: the running slot's SHA-256, and what others have on the data partition."""
 
     slot: str
     data: bytes
@@ -85,9 +85,11 @@ def ballast(board: FastBoard) -> Path:
 
 
 def keep(board: FastBoard) -> Kept:
-    """Look at what must stay as it is."""
-    if not ballast(board).exists():
+    """Look at what must stay as it is. The first look puts the file there; afterwards it must not be missing."""
+    looked = board.folder / "looked"
+    if not looked.exists():
         ballast(board).write_bytes(b"not ours")
+        looked.touch()
     return Kept(hashlib.sha256(board.slots[A].read_bytes()).hexdigest(), ballast(board).read_bytes())
 
 
@@ -128,8 +130,12 @@ async def shown(board: FastBoard, cause: dict[str, Any]) -> None:
     failures.tell(board, said.out, Cause.from_dict(cause))
 
 
-async def calm(board: FastBoard) -> None:
-    """`otactl status` works, and has nothing to complain of; nor has anybody who looks at the journal and the environment."""
+async def calm(board: FastBoard, kept: Kept) -> None:
+    """An update in spite of something: the slot that ran and the data of others are untouched, and nobody has to complain.
+
+    Neither `otactl status`, nor who looks at the journal and the environment.
+    """
+    assert keep(board) == kept
     _whole(board)
     env = board.env.load()
     assert (env.upgrade_available, env.otad_rollback) == ("0", "")
