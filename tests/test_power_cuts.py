@@ -7,12 +7,16 @@ every effect and wherever a device ends, by simulator/sweep/properties.py.
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
+from simulator.sweep import properties
+from simulator.sweep.device import Lost
 from simulator.sweep.explore import Explorer
 from simulator.sweep.graph import Graph, Node, Place
 from simulator.sweep.history import told
+from simulator.sweep.properties import GOOD_END, Broken, Residual
 from simulator.sweep.scenario import Nature, Scenario
 from simulator.sweep.starts import scenarios
 
@@ -33,6 +37,20 @@ def test_whatever_happens_twice(name: str) -> None:
     violation = explorer.explore()
     assert violation is None, told(violation)
     assert len(explorer.nodes) > 1000  # it went where it should
+
+
+@pytest.mark.parametrize(("broken", "excused"), [(GOOD_END, True), ("no trial is left armed", False)])
+def test_who_lost_environment_and_journal_is_excused_a_bad_slot_and_nothing_else(
+    broken: str, excused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def at_rest(*_: object) -> None:
+        raise Broken(broken, "")
+
+    monkeypatch.setattr(properties, "at_rest", at_rest)
+    scenario = SCENARIOS["factory-fresh, good release"]
+    explorer = Explorer(replace(scenario, begins=scenario.begins._replace(lost=Lost.BOTH)), 0)
+    assert (explorer.explore() is None) is excused
+    assert bool(explorer.residuals[Residual.BOTH_LOST]) is excused
 
 
 @pytest.mark.slow

@@ -158,7 +158,7 @@ class Explorer:
             try:
                 self._judge(way, places)
             except Broken as broken:
-                if self.nodes[way[-1]].device.lost == Lost.BOTH:
+                if self.nodes[way[-1]].device.lost == Lost.BOTH and broken.name == properties.GOOD_END:
                     self.residuals[Residual.BOTH_LOST] += 1
                     continue
                 return self._violation(broken, (*self._history(start), *self._by_itself(way)))

@@ -15,6 +15,7 @@ from otad.statemachine import Attempt, Kind, Record, State
 from simulator.sweep.device import Device, Lost, Running
 from simulator.sweep.scenario import Nature, Scenario
 
+GOOD_END = "it ends on a good slot, unless both are bad"
 BOOTS = 18  # at most, until a device to which nothing happens any more has settled
 
 
@@ -227,5 +228,5 @@ def in_recovery(scenario: Scenario, device: Device) -> Residual | None:
 def on_bad(scenario: Scenario, device: Device, seen: str) -> Residual | None:
     """Where a device ends on a slot that is not good, or in recovery: nothing that is known to be good may be left."""
     good = [content for content in device.slots if scenario.of(content) is Nature.GOOD]
-    must(not any(content.proved for content in good), "it ends on a good slot, unless both are bad", f"{seen}; there is {good}")
+    must(not any(content.proved for content in good), GOOD_END, f"{seen}; there is {good}")
     return Residual.GIVEN_UP if any(content.given_up for content in good) else None
