@@ -2,8 +2,9 @@
 
 Rules:
  1. Which encoding is taken is decided once, when it is fetched: afterwards it is the one that lies in the cache.
- 2. When an encoding fails, the next one is tried; when the link fails, nothing else would do better. One that came and cannot be
-    decoded here is Undecodable if there is another: who asks again with that in `attempt.failed` gets the next.
+ 2. When an encoding fails, or the server does not have it as it was signed, the next one is tried, and what became of it is told;
+    when the link fails, nothing else would do better. One that came and cannot be decoded here is Undecodable if there is
+    another: who asks again with that in `attempt.failed` gets the next.
  3. The cache holds what one release needs, no more.
 """
 
@@ -12,15 +13,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from otad import blocking
 from otad.bootenv import Slot
 from otad.encoding import Choice, Means, Source, choose
-from otad.errors import Corrupt, OtadError, Rejected, RetryLater, Undecodable, Who
+from otad.errors import Corrupt, NotServed, OtadError, Rejected, Undecodable, Who
 from otad.fetch.cache import Cache
 from otad.fetch.download import Download
 from otad.formats.encodings import Encoding, Encodings
@@ -62,8 +63,8 @@ class CachedDelivery:
         document = await self._document(attempt)
         wanted = [(payload, await self._choice(payload, document, attempt)) for payload in self._installable(release)]
         await asyncio.to_thread(self._cache.keep, {e.blob for _, choice in wanted for e in choice.usable})
-        came = [(payload, choice, await self._fetch(payload, choice.usable)) for payload, choice in wanted]
-        return Fetched(sum(got.moved for *_, got in came), {payload.name: _way(got, choice) for payload, choice, got in came})
+        came = {payload.name: await self._fetch(payload, choice) for payload, choice in wanted}
+        return Fetched(sum(got.moved for got in came.values()), {name: _way(got) for name, got in came.items()})
 
     async def prove(self, attempt: Attempt, release: Release, slot: Slot) -> None:
         """The blobs are what was signed and can be decoded here, and every handler would take its payload."""
@@ -124,22 +125,21 @@ class CachedDelivery:
             )
         return chosen
 
-    async def _fetch(self, payload: Payload, encodings: Sequence[Encoding]) -> _Got:
-        failed: OtadError | None = None
+    async def _fetch(self, payload: Payload, choice: Choice) -> _Got:
+        failed: list[tuple[Encoding, OtadError]] = []
         came = 0
-        for encoding in encodings:
+        for encoding in choice.usable:
             meter = _Meter(partial(self._watch, f"download {payload.name}"))
             try:
                 await self._download.fetch(encoding, meter)
-            except RetryLater:
-                raise
-            except OtadError as error:
+            except (Corrupt, NotServed) as error:
                 log.warning("%s as %s: %s", payload.name, encoding.type, error)
-                failed = error
+                failed.append((encoding, error))
             else:
-                return _Got(encoding, came + meter.came)
+                refused = (*choice.refused, *((other, error.cause.what) for other, error in failed))
+                return _Got(encoding, came + meter.came, replace(choice, refused=refused))
             came += meter.came
-        raise failed or LookupError(f"{payload.name} has no encoding")  # _choice gives at least one
+        raise failed[-1][1]  # _choice gives at least one
 
     async def _decodes(self, source: Source) -> None:
         """Raises Corrupt when it cannot be."""
@@ -164,10 +164,11 @@ class CachedDelivery:
 
 @dataclass(frozen=True)
 class _Got:
-    """What came: in which encoding, and how many bytes now."""
+    """What came: in which encoding, how many bytes now, and of which choice; what failed on the way is refused there."""
 
     encoding: Encoding
     moved: int
+    choice: Choice
 
 
 def _look(source: Source, stop: threading.Event) -> None:
@@ -187,9 +188,9 @@ def _decoding(encoding: Encoding, choice: Choice) -> Iterator[None]:
         raise
 
 
-def _way(got: _Got, choice: Choice) -> str:
+def _way(got: _Got) -> str:
     """How a payload came, and why not in fewer bytes."""
-    refused = choice.reasons()
+    refused = got.choice.reasons()
     return f"{got.encoding.type}, {got.encoding.length} bytes" + (f" (not {refused})" if refused else "")
 
 

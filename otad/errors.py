@@ -102,6 +102,10 @@ class RetryLater(OtadError):
         self.retry_after = retry_after
 
 
+class NotServed(RetryLater):
+    """This one file is not on the server as it was signed: missing, or of another length. Another file may be."""
+
+
 class Rejected(OtadError):
     """This release, document or bundle must not be used as it is: bad signature, wrong hardware, wrong device."""
 

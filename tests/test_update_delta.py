@@ -129,6 +129,19 @@ async def test_a_compressor_that_breaks_under_way_gets_the_whole_payload(depot: 
         assert another(board)["cause"]["code"] == "compressor-differs"
 
 
+async def test_a_delta_that_the_server_lost_gets_the_whole_payload(depot: Depot, tmp_path: Path) -> None:
+    async with updated(depot, tmp_path) as board:
+        blob = min((depot.out / "blobs").iterdir(), key=lambda file: file.stat().st_size)
+        kept = blob.rename(tmp_path / "kept")
+        try:
+            await finished(board)
+        finally:
+            kept.rename(blob)
+        assert downloads(board)[-1].startswith("zstd, ")
+        assert f"/blobs/{blob.name} (HTTP 404)" in downloads(board)[-1]
+        assert chain(board)[-len(GOOD_UPDATE) :] == GOOD_UPDATE
+
+
 @pytest.mark.parametrize("state", ["download", "verify", "install"])
 async def test_a_cut_in_an_update_by_delta(depot: Depot, tmp_path: Path, state: str) -> None:
     async with updated(depot, tmp_path) as board:

@@ -58,6 +58,7 @@ class Download:
 
         Raises:
             RetryLater: the network, the server or the disk; "held".
+            NotServed: the server does not have it, or has less than was signed.
             Corrupt: the server's file is longer than what was signed, or all of it came and is another; it was dropped.
             asyncio.CancelledError: what came is kept, and no thread is left behind.
         """

@@ -2,7 +2,8 @@
 
 Rules:
  1. `explain` takes what aiohttp, ssl and sockets raise (`NETWORK`); `refuse` takes an HTTP status that is not wanted.
- 2. All of it is RetryLater: a link or a server says nothing about whether a release is good.
+ 2. All of it is RetryLater: a link or a server says nothing about whether a release is good. What the server does not have is
+    NotServed: something else may be there.
  3. Who must act decides: a cause for NOBODY is worth another try at once (retry.py), any other waits for the next check.
  4. A server's own time is trusted for waiting: Retry-After with a date is counted from the answer's Date, because this
     device's clock may be wrong. It is trusted for a day at most: a wrong server must not silence a device for ever.
@@ -22,7 +23,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from otad.errors import RetryLater, Who
+from otad.errors import NotServed, RetryLater, Who
 
 NETWORK = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 """What a request may raise. Catch these around the network only: a full disk is an OSError too."""
@@ -133,15 +134,23 @@ def refuse(status: int, headers: Mapping[str, str], url: str) -> RetryLater:
     wait = retry_after(headers)
     asked = f", asks to come back in {wait:.0f} s" if wait is not None else ""
     words = _BY_STATUS.get(status, _BUSY if status >= _SERVER_ERROR else _STATUS)
-    return _said(words, url, {"status": str(status)}, detail=asked, status=status, wait=wait)
+    kind = NotServed if words is _ABSENT else RetryLater
+    return _said(words, url, {"status": str(status)}, kind, detail=asked, status=status, wait=wait)
 
 
 def _said(
-    words: _Words, url: str, evidence: Mapping[str, str], *, detail: str, status: int = 0, wait: float | None = None
+    words: _Words,
+    url: str,
+    evidence: Mapping[str, str],
+    kind: type[RetryLater] = RetryLater,
+    *,
+    detail: str,
+    status: int = 0,
+    wait: float | None = None,
 ) -> RetryLater:
     clock = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     known = {"host": host(url), "url": url, "clock": clock, "status": status, "detail": detail}
-    return RetryLater(
+    return kind(
         words.code,
         words.what.format(**known),
         words.remedy.format(**known),

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from otad.errors import Corrupt, RetryLater, Who
+from otad.errors import Corrupt, NotServed, RetryLater, Who
 from otad.fetch import faults
 
 _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
@@ -65,7 +65,8 @@ class Want:
 
         Raises:
             Corrupt: "blob-oversize", the server's file is longer than what was signed.
-            RetryLater: "blob-incomplete" when it is shorter, "server-recodes", or what `faults.refuse` says of the status.
+            NotServed: "blob-incomplete", it is shorter.
+            RetryLater: "server-recodes", or what `faults.refuse` says of the status.
         """
         if status == _OK:
             self._same_length(headers.get("Content-Length", "*"))
@@ -93,7 +94,7 @@ class Want:
         host = faults.host(self.url)
         if offered > self.length:
             raise self.oversize(str(offered))
-        raise RetryLater(
+        raise NotServed(
             "blob-incomplete",
             f"{host} has {offered} bytes of {self.url}, and {self.length} were signed",
             "Wait until publishing has ended, or publish the release again",

@@ -7,7 +7,7 @@ import socket
 import aiohttp
 import pytest
 
-from otad.errors import Who
+from otad.errors import NotServed, Who
 from otad.fetch import faults
 
 URL = "https://updates.example:8443/metadata/timestamp.json"
@@ -49,6 +49,7 @@ def test_what_sockets_and_aiohttp_raise(error: BaseException, code: str, who: Wh
 def test_statuses(status: int, code: str) -> None:
     found = faults.refuse(status, {}, URL)
     assert found.cause.code == code
+    assert isinstance(found, NotServed) == (status == 404)
     assert str(status) in found.cause.what
     assert URL in found.cause.what
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otad.errors import Corrupt, OtadError, RetryLater
+from otad.errors import Corrupt, NotServed, OtadError, RetryLater
 from otad.fetch.ranges import Ledger, Want, strong_etag
 
 URL = "https://host/blobs/x"
@@ -64,11 +64,11 @@ def test_where_the_body_begins(offset: int, status: int, headers: dict[str, str]
         (0, 200, {"Content-Length": "101"}, Corrupt, "blob-oversize"),
         (10, 206, {"Content-Range": "bytes 10-100/101"}, Corrupt, "blob-oversize"),
         (10, 416, {"Content-Range": "bytes */1" + "0" * 5000}, Corrupt, "blob-oversize"),  # found by the fuzzer
-        (0, 200, {"Content-Length": "99"}, RetryLater, "blob-incomplete"),
-        (10, 416, {"Content-Range": "bytes */5"}, RetryLater, "blob-incomplete"),
+        (0, 200, {"Content-Length": "99"}, NotServed, "blob-incomplete"),
+        (10, 416, {"Content-Range": "bytes */5"}, NotServed, "blob-incomplete"),
         (0, 200, {"Content-Encoding": "gzip"}, RetryLater, "server-recodes"),
         (0, 416, {}, RetryLater, "http-status"),
-        (0, 404, {}, RetryLater, "not-found"),
+        (0, 404, {}, NotServed, "not-found"),
         (0, 503, {}, RetryLater, "server-busy"),
     ],
 )
