@@ -168,7 +168,7 @@ class _Library:
 
     def close(self) -> None:
         """See Packer."""
-        del self.write, self.finish
+        vars(self).clear()
 
 
 class _Stream(Protocol):
@@ -185,7 +185,14 @@ def _xz(check: str, preset: str, extreme: str, kib: str) -> Compressor:
     filters = [{"id": lzma.FILTER_LZMA2, "preset": level, "dict_size": int(kib) << 10}]
     checks = {"none": lzma.CHECK_NONE, "crc32": lzma.CHECK_CRC32, "crc64": lzma.CHECK_CRC64, "sha256": lzma.CHECK_SHA256}
     memory = 12 * (int(kib) << 10) + 4 * MIB
-    return Compressor(lambda _: memory, lambda _: _Library(lzma.LZMACompressor(check=checks[check], filters=filters)))
+
+    def begin(_: int) -> Packer:
+        try:
+            return _Library(lzma.LZMACompressor(check=checks[check], filters=filters))
+        except (lzma.LZMAError, MemoryError) as error:
+            raise Unpackable(f"xz cannot compress with a dictionary of {kib} KiB: {error}") from error
+
+    return Compressor(lambda _: memory, begin)
 
 
 def _zstd(level: int, *, threads: int, program: bool) -> Compressor:

@@ -72,6 +72,14 @@ def test_a_compressed_blob_is_rebuilt_from_the_difference_of_its_content(tmp_pat
     assert run(tmp_path, made, image) == new
 
 
+@pytest.mark.parametrize("name", ["gzip -n -6", XZ, "libzstd -T1 -3"])
+def test_a_compressor_is_closed_at_any_time_also_twice(name: str) -> None:
+    packer = compressor(name).begin(len(TEXT))
+    packer.write(TEXT[:1000])
+    packer.close()
+    packer.close()
+
+
 def test_a_root_that_was_written_to_is_found_before_anything_is_made(tmp_path: Path) -> None:
     new = OLD[:200_000]
     made = patch(OLD, new, [Maker(OLD).copy(0, 150_000).copy(150_000, 50_000).segment()])

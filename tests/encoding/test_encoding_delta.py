@@ -94,6 +94,8 @@ def test_a_compressor_is_proved_before_anything_is_fetched(tmp_path: Path, monke
         Delta().refuses(ENCODING.model_copy(update={"needs": ("brotli -9#00",)}), base)
         == "this otad knows no compressor 'brotli -9'"
     )
+    never = ENCODING.model_copy(update={"needs": ("xz --check=none --lzma2=preset=6,dict=1KiB#00",)})
+    assert str(Delta().refuses(never, base)).startswith("xz cannot compress with a dictionary of 1 KiB: ")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "gzip cannot be started" in str(Delta().refuses(good, base))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import lzma
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -40,11 +40,18 @@ class _Stream(Protocol):
 
 _MAGIC = {b"\x1f\x8b\x08": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _LONGEST = max(map(len, _MAGIC))
-_STREAMS: dict[str, Callable[[], _Stream]] = {
-    "gzip": lambda: zlib.decompressobj(16 + zlib.MAX_WBITS),
-    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ),
-    "zstd": lambda: zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj(),
-}
+
+
+def _streams(memory: int | None, window: int) -> Mapping[str, Callable[[], _Stream]]:
+    return {
+        "gzip": lambda: zlib.decompressobj(16 + zlib.MAX_WBITS),
+        "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=memory),
+        "zstd": lambda: zstandard.ZstdDecompressor(max_window_size=window).decompressobj(),
+    }
+
+
+ANY, DEVICE = _streams(None, 1 << 27), _streams(codecs.UNPACK["xz"], codecs.WINDOW)
+"""Decompressors: of whatever there is, and of what a device opens, which has an old file to open too."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +72,14 @@ def kind_at(file: Stretch) -> tuple[str, int] | None:
     return next(((kind, at) for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
 
 
-def opened(file: Stretch, into: Path) -> Blob | None:
-    """The blob of `file`, its content written to `into`; None when there is none, or it is damaged."""
+def opened(file: Stretch, into: Path, streams: Mapping[str, Callable[[], _Stream]] = ANY) -> Blob | None:
+    """The blob of `file`, its content written to `into`; None when there is none that `streams` open, or it is damaged."""
     found = kind_at(file)
     if found is None:
         return None
     kind, at = found
     try:
-        stored = _decompressed(kind, file.part(at, file.length - at), into)
+        stored = _decompressed(streams[kind](), file.part(at, file.length - at), into)
     except (zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError):
         into.unlink(missing_ok=True)
         return None
@@ -105,9 +112,8 @@ def _after_cpio(file: Stretch) -> int:
     return at
 
 
-def _decompressed(kind: str, stored: Stretch, into: Path) -> int:
+def _decompressed(stream: _Stream, stored: Stretch, into: Path) -> int:
     """How many bytes the first compressed stream in `stored` has. Raises what the library does, EOFError where it is cut off."""
-    stream = _STREAMS[kind]()
     with into.open("wb") as out:
         for start in range(0, stored.length, PIECE):
             piece = stored[start : start + PIECE]

@@ -27,7 +27,7 @@ WORTH = 4096  # bytes: a smaller file is not worth a compressor
 
 @dataclass(frozen=True)
 class Opened:
-    """Both sides of one compressed file. `old` is None where the old file was not compressed."""
+    """Both sides of one compressed file. `old` is None where the old file was not compressed, or so that no device opens it."""
 
     path: str
     like: File
@@ -87,7 +87,8 @@ class Opener:
         if packer is None:
             new.content.file.unlink()
             return f"{file.path}: no {new.kind} that a device could run makes it again; it is compared as it is"
-        return Opened(file.path, like, new, packer, blobs.opened(self._whole(like, number), self.scratch / f"{number}.old"))
+        old = blobs.opened(self._whole(like, number), self.scratch / f"{number}.old", blobs.DEVICE)
+        return Opened(file.path, like, new, packer, old)
 
     def _whole(self, file: File, number: int) -> Stretch:
         """The bytes of an old file in one piece."""

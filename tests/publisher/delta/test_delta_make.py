@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -56,6 +57,32 @@ def test_an_update_costs_what_changed(pair: tuple[Path, Path], tmp_path: Path) -
         ("/usr/bin/more", "raw"),
     } <= ways
     assert {line.operation for line in ledger.lines} <= {op.__name__.lower() for op in get_args(Op)}
+
+
+@pytest.fixture
+def initrds(tmp_path: Path) -> Callable[[bytes, bytes], tuple[Path, Path]]:
+    """Two images, with these two as their initrd."""
+
+    def images(*two: bytes) -> tuple[Path, Path]:
+        old, new = (tmp_path / name for name in ("old", "new"))
+        for folder, initrd in zip((old, new), two, strict=True):
+            trees.write(folder, {"boot/initrd": initrd})
+        return trees.ext4(old, tmp_path / "old.img", "4M"), trees.ext4(new, tmp_path / "new.img", "4M")
+
+    return images
+
+
+INITRD = trees.noise(5, 300_000)
+
+
+def test_an_old_file_that_no_device_opens_is_compared_as_it_is(
+    tmp_path: Path, initrds: Callable[[bytes, bytes], tuple[Path, Path]]
+) -> None:
+    large = subprocess.run(["xz", "-9"], input=INITRD, stdout=subprocess.PIPE, check=True).stdout  # a dictionary of 64 MiB
+    _, ledger = made(*initrds(large, trees.gzipped(trees.edited(INITRD, 2))), tmp_path)
+    ways = {line.operation for line in ledger.lines}
+    assert "pack" in ways
+    assert "unpack" not in ways
 
 
 @pytest.mark.slow
