@@ -49,17 +49,18 @@ def apply(patch: Patch, image: Readable, folder: str) -> Iterator[bytes]:
 
     Raises a Fault of any kind.
     """
-    expected, done, digest = patch.contents.new, 0, hashlib.sha256()
+    expected, done, digest = iter(patch.contents.new), 0, hashlib.sha256()
     with Spool(folder, patch.header.limits.spool) as spool, closing(_Run(patch, image, spool)) as run:
-        for number, block in enumerate(_blocks(run.target(), patch.header.block)):
-            if number == len(expected):
+        for made in map(b"".join, _blocks(run.target(), patch.header.block)):
+            wanted = next(expected, None)
+            if wanted is None:
                 raise Malformed("it makes more than its header says")
-            made = b"".join(block)
             digest.update(made)
-            if digest.digest() != expected[number]:
+            if digest.digest() != wanted:
                 raise Changed(f"from byte {done} on, something else comes out: the image changed, or a compressor differs")
             done += len(made)
             yield from (made[at : at + count] for at, count in _pieces(len(made), OUT))
+            del made  # before the next one is joined
     if done != patch.header.target.length:
         raise Malformed(f"it makes {done} bytes, and its header says {patch.header.target.length}")
 

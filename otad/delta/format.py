@@ -67,6 +67,7 @@ class Limits(Model):
     """The most that any part of the patch asks for, in bytes.
 
     segment  decoded streams of one segment (`Entry.memory`)
+    frame    one of its streams as it is stored (`Entry.frame`)
     window   what one DELTA reads of the old
     output   what one DELTA makes
     codecs   the greediest compressor or decompressor; never two are at work
@@ -74,6 +75,7 @@ class Limits(Model):
     """
 
     segment: Size
+    frame: Size
     window: Size
     output: Size
     codecs: Size
@@ -105,9 +107,14 @@ class Header(Model):
 
     @property
     def memory(self) -> int:
-        """Bytes of memory that a decoder needs. A DELTA holds its window, its output, and as much of diff and extra."""
+        """Bytes of memory that a decoder needs.
+
+        A frame is held while it is decoded, when no DELTA is at work. That holds its window, its output, and as much of diff and
+        extra. The output before it may still be a part of the block that is gathered; then the block is joined.
+        """
         limits = self.limits
-        return limits.segment + limits.window + 2 * limits.output + 2 * self.block + limits.codecs + OWN
+        work = max(limits.frame, limits.window + 2 * limits.output)
+        return limits.segment + work + limits.output + 2 * self.block + limits.codecs + OWN
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -231,6 +238,8 @@ def _entry(reader: Reader, limits: Limits) -> Entry:
     entry = Entry(content, ops, controls, *(Stream(*rest[at : at + 2]) for at in range(0, 8, 2)))
     if ops > OPS or entry.control.length != controls * PLANES:
         raise Malformed("a segment has too many operations, or not the controls that it promises")
-    if entry.memory > limits.segment or entry.stored > 2 * limits.segment + HEADER:
-        raise Malformed(f"a segment takes {entry.memory} bytes of memory, and its header declares {limits.segment}")
+    if entry.memory > limits.segment or entry.frame > limits.frame:
+        raise Malformed(
+            f"a segment takes {entry.memory} bytes of memory, and {entry.frame} for a frame: its header declares less"
+        )
     return entry

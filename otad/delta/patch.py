@@ -8,10 +8,8 @@ Rules:
 from __future__ import annotations
 
 import os
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 from struct import Struct
 from typing import BinaryIO
 
@@ -58,25 +56,23 @@ class Part:
 
     def __init__(self, file: BinaryIO, at: int, entry: Entry) -> None:
         self.entry = entry
-        decoded = []
-        for stream in (entry.meta, entry.control, entry.diff, entry.extra):
-            decoded.append(inflated(_bytes(file, at, stream.stored), stream))
-            at += stream.stored
-        self.meta, planes, self._diff, self._extra = decoded
-        self._records = unfold(planes)
-        self._sums = array("Q", accumulate((add for (add,) in _ADD.iter_unpack(self._records)), initial=0))
-        self._control = self._copied = 0  # controls and bytes of extra that were taken
+        decoded = _decoded(file, at, entry)
+        self.meta = next(decoded)
+        self._records = memoryview(unfold(next(decoded)))  # the planes are gone before diff and extra come
+        self._diff, self._extra = decoded
+        self._control = self._added = self._copied = 0  # controls, bytes of diff and bytes of extra that were taken
 
     def delta(self, length: int, controls: int) -> tuple[bytes, bytes, bytes]:
         """What a DELTA needs beside old bytes: bsdiff4.core's records, diff, extra. Raises Malformed."""
         first, last = self._control, self._control + controls
         if last > self.entry.controls:
             raise Malformed(f"{last} controls are asked for, and {self.entry.controls} are there")
-        low, high = self._sums[first], self._sums[last]
+        records = self._records[RECORD * first : RECORD * last].tobytes()
+        low, high = self._added, self._added + sum(add for (add,) in _ADD.iter_unpack(records))
         if high > len(self._diff) or high - low > length:
             raise Malformed("controls add more than there is in diff, or than their DELTA makes")
-        self._control = last
-        return self._records[RECORD * first : RECORD * last], self._diff[low:high], self.raw(length - (high - low))
+        self._control, self._added = last, high
+        return records, self._diff[low:high], self.raw(length - (high - low))
 
     def raw(self, count: int) -> bytes:
         """The next bytes of extra. Raises Malformed."""
@@ -87,9 +83,16 @@ class Part:
 
     def end(self) -> None:
         """Nothing may be left. Raises Malformed."""
-        left = self.entry.controls - self._control, len(self._diff) - self._sums[-1], len(self._extra) - self._copied
+        left = self.entry.controls - self._control, len(self._diff) - self._added, len(self._extra) - self._copied
         if any(left):
             raise Malformed("{} controls, {} bytes of diff and {} of extra are left at the end of a segment".format(*left))
+
+
+def _decoded(file: BinaryIO, at: int, entry: Entry) -> Iterator[bytes]:
+    """The four streams. One frame is held at a time."""
+    for stream in entry.streams:
+        yield inflated(_bytes(file, at, stream.stored), stream)
+        at += stream.stored
 
 
 def _bytes(file: BinaryIO, at: int, count: int) -> bytes:

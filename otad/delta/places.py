@@ -162,7 +162,7 @@ def joined(place: Readable, extents: Sequence[Extent]) -> bytes:
     """All of them in memory, once."""
     if len(extents) == 1:
         return place.read(*extents[0])
-    found = BytesIO()
-    for extent in extents:
-        found.write(place.read(*extent))
+    found, rest = BytesIO(), Joined(place, extents)
+    while piece := rest.read(_PIECE):
+        found.write(piece)
     return found.getvalue()

@@ -52,14 +52,24 @@ class Entry(NamedTuple):
     extra: Stream
 
     @property
+    def streams(self) -> tuple[Stream, ...]:
+        """In the order of their frames."""
+        return self.meta, self.control, self.diff, self.extra
+
+    @property
     def memory(self) -> int:
-        """Bytes that its decoded streams may take: a window is no longer than its content; controls are unfolded to records."""
-        return self.meta.length + self.control.length * (1 + RECORD // PLANES) + self.diff.length + self.extra.length
+        """Bytes that its decoded streams take: controls are unfolded to records, and those of one DELTA, maybe all, cut out."""
+        return self.meta.length + self.control.length * 2 * RECORD // PLANES + self.diff.length + self.extra.length
+
+    @property
+    def frame(self) -> int:
+        """Bytes of its largest frame, which is held while it is decoded."""
+        return max(stream.stored for stream in self.streams)
 
     @property
     def stored(self) -> int:
         """Bytes that it takes in the patch."""
-        return self.meta.stored + self.control.stored + self.diff.stored + self.extra.stored
+        return sum(stream.stored for stream in self.streams)
 
 
 def pack(segment: Segment, level: int = 19) -> tuple[Entry, bytes]:
@@ -110,14 +120,15 @@ def fold(records: bytes) -> bytes:
     return b"".join(planes)
 
 
-def unfold(planes: bytes) -> bytes:
-    """The records again."""
+def unfold(planes: bytes) -> bytearray:
+    """The records again. One plane at a time is copied."""
     every = len(planes) // PLANES
-    rows = [planes[every * plane : every * (plane + 1)] for plane in range(PLANES)]
     records = bytearray(RECORD * every)
     for number, at in enumerate(_NUMBERS):
         for byte in range(4):
-            records[at + byte :: RECORD] = rows[4 * number + byte]
-    records[_NUMBERS[2] + 3 :: RECORD] = rows[11].translate(_REST)
-    records[_NUMBERS[2] + 7 :: RECORD] = rows[11].translate(_SIGN)
-    return bytes(records)
+            start = every * (4 * number + byte)
+            records[at + byte :: RECORD] = planes[start : start + every]
+    signed = planes[every * (PLANES - 1) :]
+    records[_NUMBERS[2] + 3 :: RECORD] = signed.translate(_REST)
+    records[_NUMBERS[2] + 7 :: RECORD] = signed.translate(_SIGN)
+    return records

@@ -15,7 +15,7 @@ from otad.delta.streams import Segment, pack
 
 BLOCK = 1 << 16
 PAYLOAD = hashlib.sha256(b"the bundle that brought the old image").hexdigest()
-LIMITS = Limits(segment=1 << 22, window=1 << 20, output=1 << 20, codecs=1 << 25, spool=1 << 21)
+LIMITS = Limits(segment=1 << 22, frame=1 << 22, window=1 << 20, output=1 << 20, codecs=1 << 25, spool=1 << 21)
 
 
 @dataclass
@@ -46,10 +46,11 @@ class Maker:
         op = Delta(len(new), len(controls) // 24, tuple(extents), spool)
         return self._with(op, controls=controls, diff=diff, extra=extra)
 
-    def same(self, length: int) -> Maker:
-        """A DELTA over all of the old image that adds nothing to its first bytes."""
+    def same(self, length: int, extents: Sequence[Extent] = ()) -> Maker:
+        """A DELTA over all of the old image, which is these extents, that adds nothing to its first bytes."""
         control = b"".join(map(bsdiff4.core.encode_int64, (length, 0, 0)))
-        return self._with(Delta(length, 1, (Extent(0, len(self.old)),)), controls=control, diff=bytes(length))
+        whole = tuple(extents) or (Extent(0, len(self.old)),)
+        return self._with(Delta(length, 1, whole), controls=control, diff=bytes(length))
 
     def op(self, op: Op) -> Maker:
         """Any operation."""

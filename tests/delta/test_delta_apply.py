@@ -122,7 +122,7 @@ def test_a_patch_that_wants_more_memory_than_it_may_is_refused_unread(tmp_path: 
         Patch.opened(file, 1 << 26)
 
 
-SMALL = Limits(segment=1 << 20, window=100, output=100, codecs=1 << 20, spool=100)
+SMALL = Limits(segment=1 << 20, frame=1 << 20, window=100, output=100, codecs=1 << 20, spool=100)
 RECORD = Maker(b"").delta(b"", [Extent(0, 1)], b"ab").controls
 SUMS = Maker(b"ab").same(2).controls
 BAD = {

@@ -68,7 +68,8 @@ def test_a_segment_tells_what_it_takes() -> None:
     segment = Segment((Zero(9), Pack(5, 0), Raw(1), Delta(4, 1, (Extent(7, 3),))), record, b"\0\0\1", b"xy")
     entry, stored = pack(segment)
     assert (entry.content, entry.ops, entry.controls, entry.stored) == (14, 4, 1, len(stored))
-    assert entry.memory == entry.meta.length + 36 + 3 + 2
+    assert entry.memory == entry.meta.length + 48 + 3 + 2
+    assert entry.frame == max(entry.meta.stored, entry.control.stored, entry.diff.stored, entry.extra.stored)
     meta = stored[: entry.meta.stored]
     assert list(decode(inflated(meta, entry.meta), 4)) == list(segment.ops)
     with pytest.raises(Malformed):
@@ -85,7 +86,7 @@ def test_a_frame_that_says_another_length_is_not_decoded() -> None:
 def head(**changes: Any) -> tuple[whole.Header, bytes]:
     entry, _ = pack(Segment((Raw(100),), extra=bytes(100)))
     contents = Contents((Extent(5, 10), Extent(20, 1)), (b"o" * 32,), (bytes.fromhex(HASH),), (entry,))
-    limits = Limits(segment=1000, window=10, output=10, codecs=0, spool=0)
+    limits = Limits(segment=1000, frame=1000, window=10, output=10, codecs=0, spool=0)
     given = {"source": Old(payload=HASH, length=21, sha256=HASH), "target": New(length=100, sha256=HASH), "block": 1 << 16}
     return pack_head(**{**given, "limits": limits, "contents": contents, **changes})
 
@@ -98,13 +99,16 @@ def test_a_head_comes_back() -> None:
     assert found.ranges == (Extent(5, 10), Extent(20, 1))
     assert (found.old, found.new, found.segments[0].content) == ((b"o" * 32,), (bytes.fromhex(HASH),), 100)
     assert header.needs == ("gzip", "gzip -n -6#0123456789abcdef")
-    assert header.memory == 1000 + 10 + 2 * 10 + 2 * (1 << 16) + whole.OWN
+    assert header.memory == 1000 + 1000 + 10 + 2 * (1 << 16) + whole.OWN
+    small = header.model_copy(update={"limits": header.limits.model_copy(update={"frame": 0})})
+    assert small.memory == 1000 + 10 + 2 * 10 + 10 + 2 * (1 << 16) + whole.OWN
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"limits": Limits(segment=10, window=10, output=10, codecs=0, spool=0)},
+        {"limits": Limits(segment=10, frame=1000, window=10, output=10, codecs=0, spool=0)},
+        {"limits": Limits(segment=1000, frame=10, window=10, output=10, codecs=0, spool=0)},
         {"source": Old(payload=HASH, length=20, sha256=HASH)},
         {"target": New(length=(1 << 16) + 1, sha256=HASH)},
         {"target": New(length=100, sha256="0" * 64)},

@@ -27,7 +27,7 @@ from tests.delta.making import BLOCK, PAYLOAD, growing, hashes
 TEXT = b"a text that is compressed " * 40
 OLD = bytes(range(256)) * 4 + zstandard.compress(TEXT)
 NEW = OLD[:700] + bytes(100) + TEXT
-LIMITS = Limits(segment=1 << 16, window=1 << 11, output=1 << 11, codecs=1 << 24, spool=1 << 11)
+LIMITS = Limits(segment=1 << 16, frame=1 << 16, window=1 << 11, output=1 << 11, codecs=1 << 24, spool=1 << 11)
 
 lengths = st.one_of(st.integers(0, 300), st.sampled_from([len(OLD), len(TEXT), 1 << 20, 1 << 40, (1 << 61) - 1]))
 places = st.one_of(st.integers(0, len(OLD) + 10), st.sampled_from([1024, 1 << 40]))

@@ -149,6 +149,7 @@ def _written(old: Payload, new: Payload, finished: Sequence[Done], repacking: Re
     )
     limits = deltas.Limits(
         segment=max(one.entry.memory for one in finished),
+        frame=max(one.entry.frame for one in finished),
         window=max(one.window for one in finished),
         output=max(one.output for one in finished),
         codecs=repacking.codecs,

@@ -23,7 +23,7 @@ from tests.delta.making import patch
 OLD = Random(5).randbytes(6 * LONG)
 EXTENTS = (Extent(700, 2 * LONG + 5), Extent(9 * LONG, 4 * LONG - 5))
 IMAGE = bytes(700) + OLD[: 2 * LONG + 5] + bytes(7 * LONG - 705) + OLD[2 * LONG + 5 :]
-LIMITS = Limits(segment=1 << 20, window=1 << 20, output=1 << 20, codecs=0, spool=0)
+LIMITS = Limits(segment=1 << 20, frame=1 << 20, window=1 << 20, output=1 << 20, codecs=0, spool=0)
 
 
 def decoded(made: list[Made], new: bytes, folder: Path) -> bytes:
