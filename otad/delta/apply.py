@@ -1,7 +1,8 @@
 """Apply a patch: (patch, old image with random access) -> the target's bytes, in order.
 
 Rules:
- 1. Everything that the patch will read of the old image is hashed by `check`, which changes nothing.
+ 1. Everything that the patch will read of the old image is hashed by `check`, which changes nothing; what it does not name is not
+    read.
  2. Not a byte of the target leaves before the hash of all up to it is right: the old image may have changed after `check`.
  3. Memory: what the header declares. No operation is begun before it was held against the header's limits, and against the work
     that any patch of this size may do: a small patch cannot keep a device busy for ever.
@@ -20,7 +21,7 @@ from otad.delta.codecs import UNPACK, Packer, compressor, unpack
 from otad.delta.faults import Changed, Malformed
 from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero, decode
 from otad.delta.patch import Part, Patch
-from otad.delta.places import Joined, Readable, Spool, joined
+from otad.delta.places import Hashed, Joined, Readable, Spool, joined
 
 OUT = 1 << 20
 """Bytes, at most, of a piece of the target, and of what an operation makes at a time."""
@@ -50,7 +51,10 @@ def apply(patch: Patch, image: Readable, folder: str) -> Iterator[bytes]:
     Raises a Fault of any kind.
     """
     expected, done, digest = iter(patch.contents.new), 0, hashlib.sha256()
-    with Spool(folder, patch.header.limits.spool) as spool, closing(_Run(patch, image, spool)) as run:
+    with (
+        Spool(folder, patch.header.limits.spool) as spool,
+        closing(_Run(patch, Hashed(image, patch.contents.ranges), spool)) as run,
+    ):
         for made in map(b"".join, _blocks(run.target(), patch.header.block)):
             wanted = next(expected, None)
             if wanted is None:

@@ -211,12 +211,13 @@ def _segment(entry: Entry) -> bytes:
 
 
 def _ranges(reader: Reader, image: int) -> tuple[Extent, ...]:
-    found, end = [], 0
+    found: list[Extent] = []
+    end = 0
     for _ in range(_count(reader, RANGES, "ranges")):
-        at, length = end + reader.varint(), reader.varint()
-        end = at + length
-        if not length or end > image:
-            raise Malformed("a range is empty, or ends behind the image")
+        gap, length = reader.varint(), reader.varint()
+        at, end = end + gap, end + gap + length
+        if not length or end > image or (found and not gap):
+            raise Malformed("a range is empty, begins where the last one ends, or ends behind the image")
         found.append(Extent(at, length))
     return tuple(found)
 
@@ -236,6 +237,8 @@ def _count(reader: Reader, most: int, what: str) -> int:
 def _entry(reader: Reader, limits: Limits) -> Entry:
     content, ops, controls, *rest = (reader.varint() for _ in range(11))
     entry = Entry(content, ops, controls, *(Stream(*rest[at : at + 2]) for at in range(0, 8, 2)))
+    if any(bool(stream.stored) != bool(stream.length) for stream in entry.streams):
+        raise Malformed("a stream without bytes has a frame, or one with bytes has none")
     if ops > OPS or entry.control.length != controls * PLANES:
         raise Malformed("a segment has too many operations, or not the controls that it promises")
     if entry.memory > limits.segment or entry.frame > limits.frame:

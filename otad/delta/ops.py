@@ -110,8 +110,8 @@ class _Places:
         found = []
         for _ in range(count):
             at, length = self._at[spool] + reader.zigzag(), reader.varint()
-            if at < 0:
-                raise Malformed("an operation reads in front of the image")
+            if at < 0 or not length:
+                raise Malformed("an operation reads in front of the image, or nothing")
             self._at[spool] = at + length
             found.append(Extent(at, length))
         return tuple(found)

@@ -2,7 +2,8 @@
 
 Rules:
  1. A read gives all that was asked for, or a Fault: nothing lies behind the end.
- 2. The spool is a file without a name in a folder on a disk: its content may be larger than memory, and a killed process leaves
+ 2. Of the image, nothing is read that was not hashed: operations read within the ranges of the index (see Hashed).
+ 3. The spool is a file without a name in a folder on a disk: its content may be larger than memory, and a killed process leaves
     nothing behind. Its room is taken before anything is decompressed into it.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -93,6 +95,22 @@ class Medium:
                 raise Changed(f"the image ends before byte {at + count}, and had {self._length}")
         start = at - self._at
         return self._piece[start : min(start + count, self._held)]
+
+
+class Hashed:
+    """What of `place` lies within `ranges`, which are in order and apart from each other."""
+
+    def __init__(self, place: Readable, ranges: Sequence[Extent]) -> None:
+        self._place = place
+        self._starts = [one.at for one in ranges]
+        self._ends = [one.at + one.length for one in ranges]
+
+    def read(self, at: int, count: int) -> bytes:
+        """See Readable."""
+        which = bisect_right(self._starts, at) - 1
+        if which < 0 or at + count > self._ends[which]:
+            raise Malformed(f"it reads {count} bytes at {at} of the image, which are not within its ranges")
+        return self._place.read(at, count)
 
 
 @contextmanager

@@ -99,8 +99,9 @@ def inflated(frame: bytes, stream: Stream) -> bytes:
     if not stream.length and not frame:
         return b""
     try:
-        if zstandard.get_frame_parameters(frame).content_size != stream.length:
-            raise Malformed("a frame tells another length than the index")
+        told = zstandard.get_frame_parameters(frame)
+        if told.content_size != stream.length or told.window_size > WINDOW:  # one call decodes any window, and says nothing
+            raise Malformed(f"a frame tells another length than the index, or a window of more than {WINDOW} bytes")
         return zstandard.ZstdDecompressor(max_window_size=WINDOW).decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise Malformed(f"a frame cannot be decoded: {error}") from error

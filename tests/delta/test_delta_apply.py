@@ -122,11 +122,16 @@ def test_a_patch_that_wants_more_memory_than_it_may_is_refused_unread(tmp_path: 
         Patch.opened(file, 1 << 26)
 
 
+GAP = 200_000  # a byte that is not hashed
+RANGES = [Extent(0, GAP), Extent(GAP + 1, len(OLD) - GAP - 1)]
 SMALL = Limits(segment=1 << 20, frame=1 << 20, window=100, output=100, codecs=1 << 20, spool=100)
 RECORD = Maker(b"").delta(b"", [Extent(0, 1)], b"ab").controls
 SUMS = Maker(b"ab").same(2).controls
 BAD = {
-    "behind the image": (Segment((Copy(10, len(OLD) - 5),)), "of an image of"),
+    "behind the image": (Segment((Copy(10, len(OLD) - 5),)), "not within its ranges"),
+    "a copy of what is not hashed": (Segment((Copy(10, GAP - 5),)), "not within its ranges"),
+    "a delta of what is not hashed": (Segment((Delta(2, 1, (Extent(GAP, 2),)),), SUMS, b"ab"), "not within its ranges"),
+    "what is not hashed, decompressed": (Segment((Unpack(1, 0, (Extent(GAP, 9), Extent(0, 9))),)), "not within its ranges"),
     "behind the spool": (Segment((Copy(10, 0, spool=True),)), "of an image of 0"),
     "a window that is too large": (Segment((Delta(2, 1, (Extent(0, 101),)),), RECORD, b"", b"ab"), "larger than the header"),
     "an output that is too large": (Segment((Delta(101, 1, (Extent(0, 1),)),), RECORD, b"", b"ab"), "larger than the header"),
@@ -157,6 +162,6 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_what_a_patch_must_not_ask_for(tmp_path: Path, case: str) -> None:
     segment, why = BAD[case]
-    made = patch(OLD, bytes(2 * BLOCK), [segment], limits=SMALL, pack_=[XZ, "gzip -n -1"], unpack=["gzip", "xz"], ranges=[])
+    made = patch(OLD, bytes(2 * BLOCK), [segment], limits=SMALL, pack_=[XZ, "gzip -n -1"], unpack=["gzip", "xz"], ranges=RANGES)
     with pytest.raises((Malformed, Changed, Unpackable), match=why):
         run(tmp_path, made)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 
 import bsdiff4.core
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,12 +85,15 @@ def test_a_frame_that_says_another_length_is_not_decoded() -> None:
         inflated(frame, streams.Stream(len(frame), 1 << 10))
 
 
-def head(**changes: Any) -> tuple[whole.Header, bytes]:
+def contents(*ranges: Extent) -> Contents:
     entry, _ = pack(Segment((Raw(100),), extra=bytes(100)))
-    contents = Contents((Extent(5, 10), Extent(20, 1)), (b"o" * 32,), (bytes.fromhex(HASH),), (entry,))
+    return Contents(ranges, (b"o" * 32,), (bytes.fromhex(HASH),), (entry,))
+
+
+def head(**changes: Any) -> tuple[whole.Header, bytes]:
     limits = Limits(segment=1000, frame=1000, window=10, output=10, codecs=0, spool=0)
     given = {"source": Old(payload=HASH, length=21, sha256=HASH), "target": New(length=100, sha256=HASH), "block": 1 << 16}
-    return pack_head(**{**given, "limits": limits, "contents": contents, **changes})
+    return pack_head(**{**given, "limits": limits, "contents": contents(Extent(5, 10), Extent(20, 1)), **changes})
 
 
 def test_a_head_comes_back() -> None:
@@ -111,6 +116,8 @@ def test_a_head_comes_back() -> None:
         {"limits": Limits(segment=1000, frame=10, window=10, output=10, codecs=0, spool=0)},
         {"source": Old(payload=HASH, length=20, sha256=HASH)},
         {"target": New(length=(1 << 16) + 1, sha256=HASH)},
+        {"contents": contents(Extent(5, 10), Extent(15, 1))},
+        {"contents": contents(Extent(5, 11), Extent(20, 0))},
         {"target": New(length=100, sha256="0" * 64)},
     ],
 )
@@ -130,6 +137,30 @@ def test_a_mutated_head_is_another_head_or_malformed(data: st.DataObject) -> Non
         length = header_length(cut[: whole.START])
         header = unpack_header(cut[whole.START : whole.START + length])
         unpack_index(header, cut[whole.START + length :])
+
+
+def test_a_stream_without_bytes_has_no_frame() -> None:
+    good = contents(Extent(5, 10), Extent(20, 1))
+    (entry,) = good.segments
+    for wrong in (entry._replace(diff=streams.Stream(9, 0)), entry._replace(diff=streams.Stream(0, 9))):
+        with pytest.raises(Malformed, match="has a frame"):
+            head(contents=replace(good, segments=(wrong,)))
+
+
+@pytest.mark.parametrize("op", [Copy(0, 5), Delta(9, 1, (Extent(0, 9), Extent(5, 0))), Unpack(9, 0, (Extent(5, 0),))])
+def test_an_extent_without_bytes_is_refused(op: Op) -> None:
+    with pytest.raises(Malformed, match="or nothing"):
+        list(decode(encode([op]), 1))
+
+
+def test_a_window_that_is_too_large_is_refused() -> None:
+    data = bytes(streams.WINDOW + 1)
+    for window, fits in ((22, True), (23, False)):
+        parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=window, write_content_size=True)
+        frame = zstandard.ZstdCompressor(compression_params=parameters).compress(data)
+        with nullcontext() if fits else pytest.raises(Malformed, match="a window of more"):
+            assert inflated(frame, streams.Stream(len(frame), len(data))) == data
+        assert (zstandard.get_frame_parameters(frame).window_size <= streams.WINDOW) is fits
 
 
 def test_what_is_made_for_devices_is_what_they_allow() -> None:

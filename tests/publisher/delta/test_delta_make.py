@@ -12,7 +12,8 @@ from typing import get_args
 import pytest
 
 from otad.delta.ops import Op
-from otad.errors import OtadError
+from otad.errors import Corrupt, OtadError
+from otad.publisher.delta import make as making
 from otad.publisher.delta.covers import Cover
 from otad.publisher.delta.ledger import Ledger
 from otad.publisher.delta.make import Payload, make
@@ -97,6 +98,15 @@ def test_compressed_files_may_be_compared_as_they_are(pair: tuple[Path, Path], t
     assert not {line.operation for line in ledger.lines} & {"pack", "unpack"}
     assert delta.stat().st_size > 60_000  # twice what it costs where they are taken apart
     assert ledger.notes == ()
+
+
+def test_a_range_that_was_forgotten_is_found_by_the_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = making._ranges
+    monkeypatch.setattr(making, "_ranges", lambda reads: whole(reads)[1:])
+    (tmp_path / "old").write_bytes(trees.noise(1, 50_000))
+    (tmp_path / "new").write_bytes(trees.edited(trees.noise(1, 50_000), 2))
+    with pytest.raises(Corrupt, match="not within its ranges"):
+        made(tmp_path / "old", tmp_path / "new", tmp_path)
 
 
 def killed(_old: bytes, _new: bytes) -> Sequence[Cover]:
