@@ -7,14 +7,19 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from otad.journal.reader import Reader
+from simulator.torture import __main__, run
 from simulator.torture.disk import Steady
 from simulator.torture.moments import come
 from simulator.torture.plan import PHASES, Mode, Moment, plan
+from simulator.torture.stock import Stock
 from tests.support.board import REAL_PARTS
 
 TREE = Path(__file__).parents[1]
@@ -58,6 +63,30 @@ class TestMoments:
             await asyncio.sleep(0)  # it has looked once
             (disk.point / name).mkdir(parents=True)
             assert touches in await moment
+
+
+@pytest.mark.slow
+class TestKept:
+    pytestmark = REAL_PARTS
+
+    async def test_a_seed_that_failed_is_kept_and_says_how_to_run_it_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(run, "broken", lambda _: ["it is so"])
+        monkeypatch.setattr(__main__, "KEPT", tmp_path)
+        with tempfile.TemporaryDirectory(prefix="ot-") as folder:  # short, as the path of SWUpdate's socket must be
+            async with Stock.served(Path(folder) / "stock") as stock:
+                result = await __main__.one(plan(KILLED, Mode.KILL), stock)
+                assert not (stock.folder / str(KILLED)).exists()
+        assert result.broken[0] == "it is so"
+        kept = tmp_path / str(KILLED)
+        facts = json.loads((kept / "run.json").read_text())
+        assert (facts["broken"][0], facts["struck"]) == ("it is so", [vars(struck) for struck in result.struck])
+        assert plan(facts["seed"], Mode(facts["mode"])) == result.plan
+        with closing(Reader(kept / "data" / "otad" / "journal.db")) as journal:
+            assert journal.events.latest(1)
+        assert (kept / "console").read_text()
+        assert not list(kept.glob("slot-?"))
 
 
 @pytest.mark.slow
