@@ -58,12 +58,16 @@ def result(cache: Cache, contender: Contender, images: Images) -> Result:
     if why := _excuse(contender, images):
         return Result(contender.name, contender.title, why=why)
     facts = [text.encode() for text in (contender.make, contender.apply, *images.hashes)]
-    facts += [file.read_bytes() for folder in contender.made_of for file in sorted(folder.rglob("*.py"))]
+    facts += [file.read_bytes() for path in contender.made_of for file in _programs(path)]
     name = f"delta-run-{images.hashes[0][:8]}-{images.hashes[1][:8]}-{contender.name}"
     kept = cache.entry(name, facts, lambda part: _measured(contender, images, part), room=2 * images.new.stat().st_size)
     told = json.loads((kept / "result.json").read_text())
     costs = {side: Cost(**told[side]) if told[side] else None for side in ("made", "applied")}
     return Result(**{**told, **costs})
+
+
+def _programs(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
 def _excuse(contender: Contender, images: Images) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,6 +68,15 @@ def test_cpu_and_memory_of_every_process_are_counted(tmp_path: Path) -> None:
     assert cost.cpu >= 0.6
     assert 100 <= cost.mib < 160
     assert run("true", tmp_path, {}, 60)[0].mib < 40, "the peak of this process is not that of what it starts"
+
+
+def test_what_is_made_here_is_measured_anew_when_it_changes(images: Images, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    own = Contender("own", "own", f"cat {program} >&2; false", "true", made_of=(program,))
+    for said in ("first", "second"):
+        program.write_text(said)
+        assert result(Cache(tmp_path / "cache"), own, images).why == f"exited 1: {said}"
+    assert all(one.made_of for one in contenders() if sys.executable in one.make)
 
 
 def test_who_takes_too_long_is_ended(tmp_path: Path) -> None:

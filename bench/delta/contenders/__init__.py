@@ -24,7 +24,7 @@ class Contender:
     memory      bytes that it is known to need for each byte of the old image
     checks_old  apply finds out by itself whether `$old` is the image that the patch was made from
     checks_new  and whether what it makes is the new image
-    made_of     folders of one that is made here: it is measured anew when a program in them changes
+    made_of     files, and folders of files, of one that is made here: it is measured anew when a program of them changes
     """
 
     name: str

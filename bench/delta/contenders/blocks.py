@@ -27,6 +27,7 @@ CONTENDERS = (
         f'{_RUN} make "$old" patch "$new"',
         f'{_RUN} apply "$old" patch',
         checks_old=True,
+        made_of=(Path(__file__),),
     ),
 )
 
