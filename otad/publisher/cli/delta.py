@@ -35,6 +35,8 @@ def delta(
     ] = True,
 ) -> None:
     """Add a way from each release OLD to the release NEW that carries only the difference. May follow after `publish`."""
+    if plot and plot.suffix.lower() != ".svg":
+        raise typer.BadParameter(f"--plot draws SVG, and {plot} is named as something else: give it a name that ends in .svg")
     explanation = Explanation(explain, machine, plot)
     if files:
         if len(given) != FILES:

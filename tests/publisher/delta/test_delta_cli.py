@@ -59,3 +59,10 @@ def test_too_few_words_are_wrong_usage(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert otarepo(capsys, monkeypatch, "delta", *words)[0] == 2
+
+
+def test_a_picture_is_an_svg(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("delta", tmp_path, "1.0.0", "1.1.0", "--plot", "out.png")
+    status, _, complaint = otarepo(capsys, monkeypatch, *words)
+    assert status == 2
+    assert "a name that ends in .svg" in " ".join(complaint.replace("│", " ").split())
