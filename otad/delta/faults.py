@@ -21,3 +21,7 @@ class Unpackable(Fault):
 
 class NoRoom(Fault):
     """The spool: the disk has no room for it."""
+
+
+class Unreadable(Fault):
+    """The spool: the disk does not give back what it took."""

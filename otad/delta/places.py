@@ -23,7 +23,7 @@ from typing import BinaryIO, Protocol
 
 from typing_extensions import Self
 
-from otad.delta.faults import Changed, Malformed, NoRoom
+from otad.delta.faults import Changed, Malformed, NoRoom, Unreadable
 from otad.delta.ops import Extent
 
 _ALIGN = 4096  # of O_DIRECT: no device has larger blocks
@@ -35,7 +35,7 @@ class Readable(Protocol):
     """Bytes with random access."""
 
     def read(self, at: int, count: int) -> bytes:
-        """Exactly `count` bytes from `at`. Raises Malformed, Changed."""
+        """Exactly `count` bytes from `at`. Raises Malformed, Changed, Unreadable."""
 
 
 def _within(length: int, at: int, count: int) -> None:
@@ -150,7 +150,14 @@ class Spool:
 
     def read(self, at: int, count: int) -> bytes:
         """See Readable."""
-        return Image(self._file, self._length).read(at, count)
+        _within(self._length, at, count)
+        try:
+            found = os.pread(self._file.fileno(), count, at)
+        except OSError as error:
+            raise Unreadable(f"the spool cannot be read at byte {at}: {error.strerror}") from error
+        if len(found) != count:
+            raise Unreadable(f"the spool ends before byte {at + count}, and {self._length} were written")
+        return found
 
     def __enter__(self) -> Self:
         return self

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from otad.delta import apply as applying
 from otad.delta.codecs import missing
-from otad.delta.faults import Changed, Fault, Malformed, NoRoom, Unpackable
+from otad.delta.faults import Changed, Fault, Malformed, NoRoom, Unpackable, Unreadable
 from otad.delta.patch import Patch
 from otad.delta.places import Readable, Spool, image
 from otad.encoding import Base, Decoder, Source
@@ -32,6 +32,7 @@ _CAUSES: dict[type[Fault], tuple[str, str, Who]] = {
     Changed: ("base-changed", "Mount the root read-only, always: one mount for writing changes it", Who.OS_BUILDER),
     Unpackable: ("compressor-differs", "Add that compressor to the image, or publish a delta that needs none", Who.INTEGRATOR),
     NoRoom: ("no-room-for-spool", "Free space on the data partition (du -x --max-depth=2)", Who.FIELD),
+    Unreadable: ("spool-unreadable", "Check the data partition's medium (`journalctl -k`)", Who.FIELD),
 }
 
 

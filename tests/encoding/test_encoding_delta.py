@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 
 from otad.delta import places
 from otad.delta.codecs import with_proof
-from otad.delta.faults import Malformed
+from otad.delta.faults import Malformed, Unreadable
 from otad.delta.format import Limits
 from otad.delta.ops import Delta, Extent
 from otad.delta.streams import Segment, pack
@@ -85,6 +85,30 @@ def test_a_disk_without_room_for_the_spool(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "posix_fallocate", full)
     source = given(tmp_path)
     assert code(lambda: list(source.check())) == code(lambda: list(source.stream())) == "no-room-for-spool"
+
+
+def test_a_disk_that_loses_the_spool_is_not_the_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill = places.Spool.fill
+
+    def lost(spool: places.Spool, pieces: Iterable[bytes]) -> None:
+        fill(spool, pieces)
+        os.truncate(spool._file.fileno(), 9)
+
+    monkeypatch.setattr(places.Spool, "fill", lost)
+    source = given(tmp_path)
+    assert code(lambda: list(source.stream())) == "spool-unreadable"
+
+
+def test_a_spool_that_cannot_be_read_is_the_disks_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(5, os.strerror(5))
+
+    with places.Spool(str(tmp_path), 9) as spool:
+        spool.fill([b"123456789"])
+        assert spool.read(2, 3) == b"345"
+        monkeypatch.setattr(os, "pread", broken)
+        with pytest.raises(Unreadable, match="at byte 2: Input/output error"):
+            spool.read(2, 3)
 
 
 def test_a_compressor_is_proved_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
