@@ -148,6 +148,8 @@ def pack_head(
     """The header, and everything of a patch before its segments. Raises Malformed when a device would refuse it."""
     index = _encoded(contents)
     stored = zstandard.ZstdCompressor(level=19).compress(index)
+    if max(len(index), len(stored)) > INDEX:
+        raise Malformed(f"its index has {len(index)} bytes, and {INDEX} may be")
     header = Header(
         source=source,
         target=target,

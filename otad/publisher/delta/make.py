@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from otad.delta import format as deltas
+from otad.delta.faults import Malformed
 from otad.delta.ops import Extent
-from otad.errors import OtadError, Who
+from otad.errors import OtadError, Rejected, Who
 from otad.formats import swu
 from otad.formats.swu import cpio
 from otad.publisher.delta import ext4, plan, segment
@@ -70,7 +71,7 @@ def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, repack: bo
 
     repack  compare compressed files by what they hold, for devices to compress again: smaller, and more work for them
 
-    Raises OtadError("delta-killed") when one of its processes was ended.
+    Raises OtadError("delta-killed") when one of its processes was ended, Rejected("delta-too-large") for more than a delta holds.
     """
     notes: list[str] = []
     known, found = (_file_system(payload.image, name, notes) for payload, name in ((old, "old"), (new, "new")))
@@ -83,6 +84,8 @@ def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, repack: bo
         repacking = Opener(old.image, new.image, scratch, MOST).repacking(candidates if repack else (), pool)
         pair = plan.Pair(old.image, new.image, like, repacking.files)
         segments = list(_segments(_bundled(new, plan.pieces(pair, wanted, same))))
+        if len(segments) > deltas.SEGMENTS:
+            raise _too_large(f"it has {len(segments)} segments, and {deltas.SEGMENTS} may be")
         finished = list(_all_done(segments, pool, progress))
     _written(old, new, finished, repacking, out)
     return Ledger(tuple(line for one in finished for line in one.lines), (*notes, *repacking.notes))
@@ -108,14 +111,15 @@ def _file_system(image: Stretch, name: str, notes: list[str]) -> FileSystem:
 
 def _segments(planned: Iterable[Piece]) -> Iterator[list[Piece]]:
     together: list[Piece] = []
-    fresh = 0
+    fresh = ops = 0
     for piece in planned:
         more = piece.new.length if isinstance(piece, Fresh) else 0
-        if together and fresh + more > SEGMENT:
+        most = segment.most(piece)
+        if together and (fresh + more > SEGMENT or ops + most > deltas.OPS):
             yield together
-            together, fresh = [], 0
+            together, fresh, ops = [], 0, 0
         together.append(piece)
-        fresh += more
+        fresh, ops = fresh + more, ops + most
     yield together
 
 
@@ -160,9 +164,19 @@ def _written(old: Payload, new: Payload, finished: Sequence[Done], repacking: Re
         image.update(piece)
     source = deltas.Old(payload=old.sha256, length=old.image.length, sha256=image.hexdigest())
     target = deltas.New(length=new.whole.length, sha256=new.sha256)
-    _header, head = deltas.pack_head(source, target, BLOCK, limits, contents, repacking.pack, repacking.unpack)
+    try:
+        _header, head = deltas.pack_head(source, target, BLOCK, limits, contents, repacking.pack, repacking.unpack)
+    except Malformed as error:
+        raise _too_large(str(error)) from error
     out.write(head)
     out.writelines(one.data for one in finished)
+
+
+def _too_large(why: str) -> Rejected:
+    what = f"a delta cannot hold what makes these images different: {why}"
+    return Rejected(
+        "delta-too-large", what, "Publish the release without it: docs/delta-format.md has the limits", who=Who.INTEGRATOR
+    )
 
 
 def _ranges(reads: Iterable[Extent]) -> tuple[Extent, ...]:

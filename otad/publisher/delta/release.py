@@ -70,7 +70,7 @@ def add(
     """Make the delta from `base` to `version`, and list it. None when there is one already. `repack`: see `make`.
 
     Raises RetryLater("locked"), Rejected("release-unknown"), Rejected("release-withdrawn"), Rejected("delta-same"),
-    Rejected("blob-missing"), Corrupt("delta-wrong").
+    Rejected("blob-missing"), Rejected("delta-too-large"), Corrupt("delta-wrong").
     """
     releases = ws.roles.next_targets(RELEASES)
     standing(find(ws, releases, version), version)

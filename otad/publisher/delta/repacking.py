@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otad.delta import codecs
-from otad.delta.ops import Extent, Pack, Unpack
+from otad.delta.ops import EXTENTS, Extent, Pack, Unpack
 from otad.publisher.delta import blobs
 from otad.publisher.delta.blobs import Blob
 from otad.publisher.delta.ext4 import Extent as Place
@@ -87,8 +87,13 @@ class Opener:
         if packer is None:
             new.content.file.unlink()
             return f"{file.path}: no {new.kind} that a device could run makes it again; it is compared as it is"
-        old = blobs.opened(self._whole(like, number), self.scratch / f"{number}.old", blobs.DEVICE)
-        return Opened(file.path, like, new, packer, old)
+        return Opened(file.path, like, new, packer, self._old(like, number))
+
+    def _old(self, like: File, number: int) -> Blob | None:
+        """What an UNPACK opens; it names EXTENTS pieces at most."""
+        if len(like.extents) > EXTENTS:
+            return None
+        return blobs.opened(self._whole(like, number), self.scratch / f"{number}.old", blobs.DEVICE)
 
     def _whole(self, file: File, number: int) -> Stretch:
         """The bytes of an old file in one piece."""

@@ -17,8 +17,10 @@ from otad.publisher.delta import compare
 from otad.publisher.delta.compare import Candidate, Made
 from otad.publisher.delta.covers import Engine
 from otad.publisher.delta.ledger import Line
-from otad.publisher.delta.plan import Around, Piece, Same
+from otad.publisher.delta.plan import Around, Fresh, Piece, Same
 
+EACH = 512
+"""Bytes of fresh content for each operation that it becomes, at least: a copy ends with an old block, or is LONG."""
 FEW = 8  # part of the new bytes: what costs less is not weighed against anything else
 
 
@@ -49,6 +51,13 @@ def done(pieces: Sequence[Piece], engine: Engine, level: int) -> Done:
         max((op.length for op in deltas), default=0),
         tuple(_lines(made, len(data))),
     )
+
+
+def most(piece: Piece) -> int:
+    """No fewer operations than `piece` becomes."""
+    if isinstance(piece, Fresh):
+        return 2 + piece.new.length // EACH
+    return len(piece.ops) if isinstance(piece, Around) else 1
 
 
 def _made(piece: Piece, engine: Engine) -> list[Made]:

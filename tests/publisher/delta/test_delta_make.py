@@ -6,18 +6,24 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from otad.delta import format as deltas
 from otad.delta.ops import Op
-from otad.errors import Corrupt, OtadError
+from otad.delta.patch import Patch
+from otad.errors import Corrupt, OtadError, Rejected
+from otad.publisher.delta import ext4, repacking
 from otad.publisher.delta import make as making
 from otad.publisher.delta.covers import Cover
+from otad.publisher.delta.ext4 import File
 from otad.publisher.delta.ledger import Ledger
 from otad.publisher.delta.make import Payload, make
 from otad.publisher.delta.proof import proved
+from otad.publisher.delta.stretch import Stretch
 from tests.publisher.delta import trees
 
 
@@ -107,6 +113,47 @@ def test_a_range_that_was_forgotten_is_found_by_the_proof(tmp_path: Path, monkey
     (tmp_path / "new").write_bytes(trees.edited(trees.noise(1, 50_000), 2))
     with pytest.raises(Corrupt, match="not within its ranges"):
         made(tmp_path / "old", tmp_path / "new", tmp_path)
+
+
+def shuffled(folder: Path) -> tuple[Path, Path]:
+    """Images of which the new one has all blocks of the old one, in another order."""
+    blocks = [trees.noise(seed, ext4.LARGEST) for seed in range(40)]
+    (folder / "old").write_bytes(b"".join(blocks))
+    (folder / "new").write_bytes(b"".join(reversed(blocks)))
+    return folder / "old", folder / "new"
+
+
+def test_a_segment_ends_before_it_has_too_many_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deltas, "OPS", 15)
+    delta, _ = made(*shuffled(tmp_path), tmp_path)
+    with delta.open("rb") as file:
+        assert [entry.ops for entry in Patch.opened(file).contents.segments] == [15, 15, 10]
+
+
+@pytest.mark.parametrize(("limit", "most"), [("SEGMENTS", 2), ("INDEX", 99)])
+def test_what_no_delta_holds_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int) -> None:
+    monkeypatch.setattr(deltas, "OPS", 15)
+    monkeypatch.setattr(deltas, limit, most)
+    with pytest.raises(Rejected) as told:
+        made(*shuffled(tmp_path), tmp_path)
+    assert told.value.cause.code == "delta-too-large"
+
+
+def test_an_old_file_in_more_pieces_than_an_unpack_names_is_compared_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repacking, "EXTENTS", 2)
+    data = trees.gzipped(INITRD)
+    (tmp_path / "image").write_bytes(data)
+    image = Stretch.whole(tmp_path / "image")
+    new = File("/initrd", len(data), (ext4.Extent(0, 0, len(data)),))
+    opener = repacking.Opener(image, image, tmp_path, 1 << 24)
+    for pieces, opens in ((2, True), (3, False)):
+        bounds = [*(at * 1000 for at in range(pieces)), len(data)]
+        like = File("/initrd", len(data), tuple(ext4.Extent(at, at, end - at) for at, end in pairwise(bounds)))
+        opened = opener.opened(0, new, like)
+        assert isinstance(opened, repacking.Opened)
+        assert bool(opened.old) is opens
 
 
 def killed(_old: bytes, _new: bytes) -> Sequence[Cover]:
