@@ -24,6 +24,7 @@ from otad.formats.swu import cpio
 from otad.publisher.delta.stretch import Stretch
 
 PIECE = codecs.PIECE
+HEAD = 18  # bytes of a Zstandard frame's header, at most (RFC 8878, 3.1.1.1)
 
 
 class _Stream(Protocol):
@@ -93,7 +94,7 @@ def packer(blob: Blob, file: Stretch, most: int) -> str | None:
         try:
             if codecs.compressor(name).memory(blob.content.length) <= most and _gives(name, blob.content, stored):
                 return codecs.with_proof(name)
-        except Unpackable:  # not installed here
+        except Unpackable:  # not installed here, or of no use
             continue
     return None
 
@@ -147,7 +148,7 @@ def _candidates(kind: str, stored: Stretch) -> Iterable[str]:
     """Compressors that may have made it, the likely ones first."""
     if kind == "gzip":
         return _gzip(stored)
-    return _xz(stored) if kind == "xz" else _zstd()
+    return _xz(stored) if kind == "xz" else _zstd(stored)
 
 
 def _gzip(stored: Stretch) -> Iterable[str]:
@@ -171,7 +172,15 @@ def _xz(stored: Stretch) -> Iterable[str]:
     return (f"xz --check={check} --lzma2=preset={preset},dict={kib}KiB" for preset in presets)
 
 
-def _zstd() -> Iterable[str]:
-    """The header tells nothing of the level. `zstd` by itself compresses with -T1 -3, an initrd with 9 or 19."""
+def _zstd(stored: Stretch) -> Iterable[str]:
+    """The header tells nothing of the level. `zstd` by itself compresses with -T1 -3, an initrd with 9 or 19.
+
+    Up to 512 KiB -T1 makes what --single-thread does, which takes less memory. What was piped through zstd does not tell its
+    content's length, and libraries leave the checksum out where nobody asks for it: no name stands for that.
+    """
+    told = zstandard.get_frame_parameters(stored[:HEAD])
+    if told.content_size == zstandard.CONTENTSIZE_UNKNOWN or not told.has_checksum:
+        return ()
     levels = (3, 19, 9, 15, 10, 12, 6, 1, 2, 4, 5, 7, 8, 11, 13, 14, 16, 17, 18)
-    return (f"zstd {threads}-{level}" for level in levels for threads in ("-T1 ", ""))
+    makers = [f"{maker} {threads}" for maker in ("zstd", "libzstd") for threads in ("--single-thread", "-T1")]
+    return (f"{maker} -{level}" for level in levels for maker in makers)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import zstandard
 
 from otad.delta import format as deltas
 from otad.delta.ops import Op
@@ -90,6 +91,29 @@ def test_an_old_file_that_no_device_opens_is_compared_as_it_is(
     ways = {line.operation for line in ledger.lines}
     assert "pack" in ways
     assert "unpack" not in ways
+
+
+def by_program(data: bytes, folder: Path, *options: str) -> bytes:
+    """zstd(1) of a file, which has a length."""
+    (folder / "content").write_bytes(data)
+    return subprocess.run(["zstd", "-q", "-c", *options, str(folder / "content")], stdout=subprocess.PIPE, check=True).stdout
+
+
+@pytest.mark.parametrize("options", [(), ("-9",), ("-12", "--single-thread"), None], ids=["-3", "-9", "single", "library"])
+def test_a_zstd_file_is_rebuilt_from_the_difference_of_its_content(
+    tmp_path: Path, initrds: Callable[[bytes, bytes], tuple[Path, Path]], options: tuple[str, ...] | None
+) -> None:
+    before = b"".join(b"%d %s\n" % (i, trees.noise(i % 99, 20).hex().encode()) for i in range(12_000))
+    after = before[:200_000] + b"something else" + before[200_100:]
+    library = zstandard.ZstdCompressor(level=6, write_checksum=True)
+    old, new = (library.compress(one) if options is None else by_program(one, tmp_path, *options) for one in (before, after))
+    delta, ledger = made(*initrds(old, new), tmp_path)
+    assert ledger.notes == ()
+    assert {"pack", "unpack"} <= {line.operation for line in ledger.lines}
+    with delta.open("rb") as file:
+        (name,) = Patch.opened(file).header.pack
+    assert name.startswith("libzstd --single-thread -6#" if options is None else "zstd --single-thread -")
+    assert delta.stat().st_size < len(new) // 10
 
 
 @pytest.mark.slow

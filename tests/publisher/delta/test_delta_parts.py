@@ -7,9 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otad.delta import codecs
 from otad.publisher.delta import blobs
 from otad.publisher.delta.blocks import Run, runs
 from otad.publisher.delta.covers import Cover, Engine, by_bsdiff, by_hdiffpatch, difference
@@ -148,6 +150,30 @@ def test_a_compressor_that_is_too_large_or_unknown_is_not_found(tmp_path: Path) 
         blob = blobs.opened(Stretch.whole(packed), tmp_path / "content")
         assert blob is not None
         assert blobs.packer(blob, Stretch.whole(packed), most) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("gzip", trees.gzipped(CONTENT)),
+        ("xz", trees.module(CONTENT)),
+        ("zstd", zstandard.ZstdCompressor(write_checksum=True).compress(CONTENT)),
+    ],
+)
+def test_every_compressor_that_is_tried_is_known_to_devices(tmp_path: Path, kind: str, data: bytes) -> None:
+    (tmp_path / "file").write_bytes(data)
+    names = list(blobs._candidates(kind, Stretch.whole(tmp_path / "file")))
+    assert names
+    for name in names:
+        codecs.compressor(name)
+
+
+@pytest.mark.parametrize(
+    "data", [zstandard.compress(CONTENT), zstandard.ZstdCompressor(write_content_size=False).compress(CONTENT)]
+)
+def test_a_frame_that_nobody_can_name_is_not_tried(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "file").write_bytes(data)
+    assert not list(blobs._candidates("zstd", Stretch.whole(tmp_path / "file")))
 
 
 @pytest.mark.parametrize(
