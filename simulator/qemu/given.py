@@ -5,10 +5,9 @@ Sources: the kernel's Documentation/arm64/booting.rst (the header of an Image); 
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from simulator.qemu import card
 from simulator.qemu.rootfs import ENABLED, OVERLAY
@@ -84,7 +83,7 @@ def _meant(image: Path, name: str) -> str:
     for _ in range(LINKS):
         if not (link := LINK.search(_asked(image, f"stat {name}"))):
             break
-        name = os.path.join(os.path.dirname(name), link[1].decode())  # noqa: PTH118, PTH120  # of the image, not of this machine
+        name = str(PurePosixPath(name).parent / link[1].decode())
     return name
 
 

@@ -185,6 +185,7 @@ async def test_a_damaged_journal_is_said(bench, mirror):
         await board.power_on()
         await rest(board)
         cause = journal(board)[1][0]["cause"]
+        assert cause["code"] == "journal-set-aside"
         await shown(board, cause)
         nothing_lost(board, kept)
 
