@@ -1,7 +1,7 @@
 """`make bench-delta`: deltas of Debian images, ours beside other people's.
 
 Figures go into build/bench.json, the page and the plot into docs/.
-What was measured before, of the same images by the same programs, is not measured again; OTAD_CACHE says where that is kept.
+A patch that was made before, of the same images by the same programs, is not made again; OTAD_CACHE says where it is kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bench.delta import measure, page, plot
 from bench.delta.contenders import contenders
 from bench.delta.figures import Measured, figures
 from bench.delta.pairs import FULL, PAIRS, SMALL, Pair
-from bench.delta.runs import HASH, Images, Result, result
+from bench.delta.runs import HASH, Images, Result, results
 from simulator.qemu.cache import Cache
 from simulator.qemu.tools import NotReady
 
@@ -48,13 +48,9 @@ def main() -> None:
 
 
 def _measured(pair: Pair, images: Images) -> dict[str, Result]:
-    results = {}
-    console = Console(stderr=True)
-    for contender in contenders():
-        if contender.name in (pair.against or (contender.name,)):
-            with console.status(f"{pair.name}: {contender.title}"):
-                results[contender.name] = result(Cache.default(), contender, images)
-    return results
+    taking_part = [one for one in contenders() if one.name in (pair.against or (one.name,))]
+    with Console(stderr=True).status(f"{pair.name}: {', '.join(one.name for one in taking_part)}"):
+        return results(Cache.default(), taking_part, images)
 
 
 def _idle() -> float:

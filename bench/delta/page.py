@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
 
 from bench.delta.figures import TARGETS, Measured
 from bench.delta.measure import Cost
 from bench.delta.pairs import Pair
-from bench.delta.runs import Result
+from bench.delta.runs import ROUNDS, Result
 
 INTRODUCTION = """# Deltas, measured
 
 Made by `make bench-delta`: real images from Debian packages (arm64, {mib} MiB), each contender on the same pair, its result
 verified by SHA-256. CPU is user + system time of all processes. Memory is the peak of the largest process, or of all together
 where that is more. Making ours includes the proof by the device's decoder; applying includes hashing the old image and the
-result, for everybody: a device has to know that both are right. CPU times differ by some 30 % from run to run; sizes do not.
+result, for everybody: a device has to know that both are right. Everybody applies in turns, {rounds} times: the
+table has medians, ratios of speed are medians of the rounds' ratios. CPU times differ by some 30 % from day to day; sizes do not.
 
 Of our applying, two fifths are hashing (what is used of the old image, before anything is written; the result), an eighth
 is reading the old image twice, a quarter decoding and adding the sums, a fifth Python, of which a third is its start. Where
@@ -26,7 +28,7 @@ compressed files are made again, the compressor takes more than all that togethe
 
 def page(measured: Measured, pairs: Mapping[str, tuple[Pair, str]], figures: Mapping[str, float], mib: int) -> str:
     """The whole page. `pairs`: what each is, and how its packages differ."""
-    lines = [INTRODUCTION.format(mib=mib), *_figures(figures)]
+    lines = [INTRODUCTION.format(mib=mib, rounds=ROUNDS), *_figures(figures)]
     for name, results in measured.items():
         pair, packages = pairs[name]
         lines += [f"## {name}", "", f"{pair.about[0].upper()}{pair.about[1:]}. {packages}", "", *_table(results.values()), ""]
@@ -49,7 +51,12 @@ def _table(results: Iterable[Result]) -> Iterator[str]:
         if result.size is None:
             yield f"| {result.title} | {result.why} | | | | |"
         else:
-            yield f"| {result.title} | {result.size / 1e6:.1f} | {_cost(result.made)} | {_cost(result.applied)} |"
+            yield f"| {result.title} | {result.size / 1e6:.1f} | {_cost(result.made)} | {_cost(_usual(result.applied))} |"
+
+
+def _usual(rounds: Sequence[Cost]) -> Cost | None:
+    """The median CPU of the rounds, and the highest peak."""
+    return Cost(median(one.cpu for one in rounds), max(one.mib for one in rounds)) if rounds else None
 
 
 def _cost(cost: Cost | None) -> str:

@@ -1,10 +1,11 @@
-"""One contender on one pair of images: made, applied, verified, and what it cost.
+"""Contenders on a pair of images: made, applied, verified, and what it cost.
 
 Rules:
  1. Both images are hashed beside every apply, for whoever gets a patch must know that it fits and that the result is right. Who
-    checks one by itself pays for that alone; nobody checks it twice. What came out is hashed all the same, in a run of its own.
- 2. A result is kept by the content of the images and what was run: nothing is measured twice.
- 3. Who cannot take part is told with the reason: a tool that is missing, too little memory, too long.
+    checks one by itself pays for that alone; nobody checks it twice. What came out is hashed all the same, when it is made.
+ 2. A patch is kept by the content of the images and what made it: no patch is made twice.
+ 3. Applying is measured in turns, everyone once in each round: what is compared was measured in the same minutes.
+ 4. Who cannot take part is told with the reason: a tool that is missing, too little memory, too long.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -23,6 +26,7 @@ from otad.publisher.encode import fingerprint
 from simulator.qemu.cache import Cache
 
 LIMIT = 6 * 3600.0  # s for making or applying: zstd -19 takes most of an hour, and a machine may be busy
+ROUNDS = 5
 TREE = Path(__file__).parents[2]
 HASH = "openssl dgst -sha256 -r"
 
@@ -43,27 +47,37 @@ class Images:
 
 @dataclass(frozen=True)
 class Result:
-    """size: bytes that are sent; costs of making and of applying. None: it did not take part, and `why`."""
+    """size: bytes that are sent; costs of making, and of applying in each round. None: it did not take part, and `why`."""
 
     name: str
     title: str
     size: int | None = None
     made: Cost | None = None
-    applied: Cost | None = None
+    applied: tuple[Cost, ...] = ()
     why: str = ""
 
 
-def result(cache: Cache, contender: Contender, images: Images) -> Result:
-    """What `contender` does with `images`, measured now or before."""
+def results(cache: Cache, contenders: Iterable[Contender], images: Images, rounds: int = ROUNDS) -> dict[str, Result]:
+    """What the contenders do with `images`, by name: made now or before, applied now."""
+    made = [(contender, *_made(cache, contender, images)) for contender in contenders]
+    turns = [[_applied(one, images, patch) if patch else None for one, _, patch in made] for _ in range(rounds)]
+    return {
+        one.name: replace(result, applied=tuple(filter(None, costs)))
+        for (one, result, _), costs in zip(made, zip(*turns, strict=True), strict=True)
+    }
+
+
+def _made(cache: Cache, contender: Contender, images: Images) -> tuple[Result, Path | None]:
+    """What it cost, and the patch; None when there is none."""
     if why := _excuse(contender, images):
-        return Result(contender.name, contender.title, why=why)
+        return Result(contender.name, contender.title, why=why), None
     facts = [text.encode() for text in (contender.make, contender.apply, *images.hashes)]
     facts += [file.read_bytes() for path in contender.made_of for file in _programs(path)]
-    name = f"delta-run-{images.hashes[0][:8]}-{images.hashes[1][:8]}-{contender.name}"
-    kept = cache.entry(name, facts, lambda part: _measured(contender, images, part), room=2 * images.new.stat().st_size)
+    name = f"delta-made-{images.hashes[0][:8]}-{images.hashes[1][:8]}-{contender.name}"
+    kept = cache.entry(name, facts, lambda part: _make(contender, images, part), room=2 * images.new.stat().st_size)
     told = json.loads((kept / "result.json").read_text())
-    costs = {side: Cost(**told[side]) if told[side] else None for side in ("made", "applied")}
-    return Result(**{**told, **costs})
+    made = Cost(**told.pop("made")) if told["made"] else None
+    return Result(**{**told, "made": made, "applied": ()}), kept / "patch" if made else None
 
 
 def _programs(path: Path) -> list[Path]:
@@ -78,27 +92,44 @@ def _excuse(contender: Contender, images: Images) -> str:
     return f"needs {needed / 2**30:.0f} GiB of memory, {there / 2**30:.0f} are free" if needed > there else ""
 
 
-def _measured(contender: Contender, images: Images, part: Path) -> None:
+def _make(contender: Contender, images: Images, part: Path) -> None:
+    """The patch and its cost into `part`, or why there is none."""
     try:
-        told = _run(contender, images, part)
+        cost, _ = run(contender.make, part, {**_given(images), "new": str(images.new)}, LIMIT)
+        _verify(contender, images, part / "patch")
+        told = Result(contender.name, contender.title, _size(part / "patch"), cost)
     except Failed as error:
         told = Result(contender.name, contender.title, why=str(error))
     for path in part.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if path.name != "patch" or told.why:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     (part / "result.json").write_text(json.dumps(asdict(told), indent=2))
 
 
-def _run(contender: Contender, images: Images, part: Path) -> Result:
-    given = {"old": str(images.old), "new": str(images.new), "PYTHONPATH": str(TREE)}
-    made, _ = run(contender.make, part, given, LIMIT)
-    size = _size(part / "patch")
-    check = ":" if contender.checks_old else f'{HASH} "$old" > /dev/null'
-    applied, said = run(f"{check}; ({contender.apply}) | {HASH}", part, {**given, "new": os.devnull}, LIMIT)
+def _verify(contender: Contender, images: Images, patch: Path) -> None:
+    """Raises Failed when something else than the new image comes out."""
+    _, said = _apply(f"({contender.apply}) | {HASH}", images, patch)
     if said.split()[0] != images.hashes[1]:
         raise Failed("what it made is not the new image")
-    if contender.checks_new:
-        applied, _ = run(f"{check}; ({contender.apply}) | cat > /dev/null", part, {**given, "new": os.devnull}, LIMIT)
-    return Result(contender.name, contender.title, size, made, applied)
+
+
+def _applied(contender: Contender, images: Images, patch: Path) -> Cost:
+    before = ":" if contender.checks_old else f'{HASH} "$old" > /dev/null'
+    after = "cat > /dev/null" if contender.checks_new else HASH
+    return _apply(f"{before}; ({contender.apply}) | {after}", images, patch)[0]
+
+
+def _apply(script: str, images: Images, patch: Path) -> tuple[Cost, str]:
+    """Run in a folder that has nothing but the patch."""
+    with tempfile.TemporaryDirectory(dir=patch.parent.parent) as folder:
+        there = Path(folder, "patch")  # zstd takes no symbolic link for a file, a folder cannot be linked otherwise
+        (there.hardlink_to if patch.is_file() else there.symlink_to)(patch.absolute())
+        return run(script, Path(folder), _given(images), LIMIT)
+
+
+def _given(images: Images) -> dict[str, str]:
+    """Variables of a script: nothing of the new image."""
+    return {"old": str(images.old), "new": os.devnull, "PYTHONPATH": str(TREE)}
 
 
 def _size(patch: Path) -> int:

@@ -11,6 +11,8 @@ from bench.delta.contenders import Contender
 _RUN = f"{sys.executable} -m {__name__}"
 
 _OTAD = Path(otad.__file__).parent
+GENERATOR = (_OTAD / "delta", _OTAD / "publisher" / "delta")
+"""What a patch of ours depends on."""
 
 CONTENDERS = (
     Contender(
@@ -20,7 +22,7 @@ CONTENDERS = (
         f'{_RUN} apply "$old" patch',
         checks_old=True,
         checks_new=True,
-        made_of=(_OTAD / "delta", _OTAD / "publisher" / "delta"),
+        made_of=GENERATOR,
     ),
 )
 
