@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -129,7 +130,7 @@ def _apply(script: str, images: Images, patch: Path) -> tuple[Cost, str]:
 
 def _given(images: Images) -> dict[str, str]:
     """Variables of a script: nothing of the new image."""
-    return {"old": str(images.old), "new": os.devnull, "PYTHONPATH": str(TREE)}
+    return {"old": str(images.old), "new": os.devnull, "python": sys.executable, "PYTHONPATH": str(TREE)}
 
 
 def _size(patch: Path) -> int:

@@ -11,11 +11,11 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from otad.delta.faults import Malformed
-from otad.delta.wire import Reader, varint, zigzag
+from otad.delta.wire import numbers, signed, varint, zigzag
 
 EXTENTS = 1 << 12
 """Extents of one operation, at most."""
@@ -84,6 +84,8 @@ class Pack(NamedTuple):
     codec: int
 
 
+_Take = Callable[[], int]
+"""The next number; StopIteration when there is none."""
 Op = Zero | Copy | Raw | Delta | Unpack | Pack
 
 
@@ -104,16 +106,17 @@ class _Places:
         """The spool has other content now."""
         self._at[True] = 0
 
-    def read(self, reader: Reader, count: int, *, spool: bool) -> tuple[Extent, ...]:
+    def read(self, take: _Take, count: int, *, spool: bool) -> tuple[Extent, ...]:
         if not 1 <= count <= EXTENTS:
             raise Malformed(f"an operation has {count} extents, and 1 to {EXTENTS} may be")
-        found = []
+        found, end = [], self._at[spool]
         for _ in range(count):
-            at, length = self._at[spool] + reader.zigzag(), reader.varint()
+            at, length = end + signed(take()), take()
             if at < 0 or not length:
                 raise Malformed("an operation reads in front of the image, or nothing")
-            self._at[spool] = at + length
+            end = at + length
             found.append(Extent(at, length))
+        self._at[spool] = end
         return tuple(found)
 
 
@@ -144,23 +147,27 @@ def _encoded(op: Op, places: _Places) -> bytes:
 
 def decode(meta: bytes, count: int) -> Iterator[Op]:
     """The `count` operations of a segment. Raises Malformed when there are not so many, or something is left."""
-    reader, places = Reader(meta), _Places()
-    for _ in range(count):
-        yield _decoded(reader, places)
-    if reader.left:
-        raise Malformed(f"{reader.left} bytes follow the operations")
+    rest, places = numbers(meta), _Places()
+    for at in range(count):
+        try:
+            op = _decoded(rest.__next__, places)
+        except StopIteration:
+            raise Malformed(f"{count} operations are promised, and {at} are there") from None
+        yield op
+    if next(rest, None) is not None:
+        raise Malformed("something follows the operations")
 
 
-def _decoded(reader: Reader, places: _Places) -> Op:
-    first = reader.varint()
+def _decoded(take: _Take, places: _Places) -> Op:
+    first = take()
     spool, kind = bool(first & _SPOOL), first & ~_SPOOL
     if kind == _COPY:
-        ((at, length),) = places.read(reader, 1, spool=spool)
+        ((at, length),) = places.read(take, 1, spool=spool)
         return Copy(length, at, spool)
-    length = reader.varint()
+    length = take()
     if kind == _DELTA:
-        controls = reader.varint()
-        return Delta(length, controls, places.read(reader, reader.varint(), spool=spool), spool)
+        controls = take()
+        return Delta(length, controls, places.read(take, take(), spool=spool), spool)
     if spool:
         raise Malformed(f"an operation {first} does not exist")
     if kind == _ZERO:
@@ -168,10 +175,10 @@ def _decoded(reader: Reader, places: _Places) -> Op:
     if kind == _RAW:
         return Raw(length)
     if kind == _PACK:
-        return Pack(length, reader.varint())
+        return Pack(length, take())
     if kind == _UNPACK:
-        codec = reader.varint()
-        extents = places.read(reader, reader.varint(), spool=False)
+        codec = take()
+        extents = places.read(take, take(), spool=False)
         places.reset_spool()
         return Unpack(length, codec, extents)
     raise Malformed(f"an operation {first} does not exist")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from struct import Struct
 from typing import BinaryIO
 
@@ -68,7 +69,7 @@ class Part:
         if last > self.entry.controls:
             raise Malformed(f"{last} controls are asked for, and {self.entry.controls} are there")
         records = self._records[RECORD * first : RECORD * last].tobytes()
-        low, high = self._added, self._added + sum(add for (add,) in _ADD.iter_unpack(records))
+        low, high = self._added, self._added + sum(map(itemgetter(0), _ADD.iter_unpack(records)))
         if high > len(self._diff) or high - low > length:
             raise Malformed("controls add more than there is in diff, or than their DELTA makes")
         self._control, self._added = last, high

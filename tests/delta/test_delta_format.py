@@ -17,7 +17,7 @@ from otad.delta.faults import Malformed
 from otad.delta.format import Contents, Limits, New, Old, header_length, pack_head, unpack_header, unpack_index
 from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero, decode, encode
 from otad.delta.streams import Segment, fold, inflated, pack, unfold
-from otad.delta.wire import Reader, varint, zigzag
+from otad.delta.wire import Reader, numbers, signed, varint, zigzag
 
 HASH = "ab" * 32
 sizes = st.integers(1, 1 << 40)
@@ -33,9 +33,23 @@ ops = st.one_of(
 
 
 @given(st.integers(0, (1 << 63) - 1), st.integers(-(1 << 62), (1 << 62) - 1))
-def test_numbers_come_back(unsigned: int, signed: int) -> None:
-    reader = Reader(varint(unsigned) + zigzag(signed))
-    assert (reader.varint(), reader.zigzag(), reader.left) == (unsigned, signed, 0)
+def test_numbers_come_back(unsigned: int, number: int) -> None:
+    data = varint(unsigned) + zigzag(number)
+    reader = Reader(data)
+    assert (reader.varint(), signed(reader.varint()), reader.left) == (unsigned, number, 0)
+    assert [*numbers(data)] == [unsigned, (number << 1) ^ (number >> 63)]
+
+
+@given(st.binary(max_size=40))
+def test_both_ways_to_read_numbers_agree(data: bytes) -> None:
+    reader, one_by_one = Reader(data), []
+    with suppress(Malformed):
+        while reader.left:
+            one_by_one.append(reader.varint())
+    together: list[int] = []
+    with suppress(Malformed):
+        together.extend(numbers(data))  # keeps what came before the fault
+    assert together == one_by_one
 
 
 @given(st.lists(ops, max_size=20))
@@ -49,8 +63,8 @@ def test_any_bytes_are_operations_or_malformed(meta: bytes, count: int) -> None:
         assert len(list(decode(meta, count))) == count
 
 
-numbers = st.integers(0, (1 << 31) - 1)
-controls = st.lists(st.tuples(numbers, numbers, st.integers(-(1 << 31) + 1, (1 << 31) - 1)), min_size=1, max_size=30)
+counts = st.integers(0, (1 << 31) - 1)
+controls = st.lists(st.tuples(counts, counts, st.integers(-(1 << 31) + 1, (1 << 31) - 1)), min_size=1, max_size=30)
 
 
 @given(controls)

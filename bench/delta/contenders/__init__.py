@@ -3,6 +3,8 @@
 A contender is two scripts for bash, run in a folder of their own:
   make    has the images `$old` and `$new`; leaves what has to be sent in `patch`, a file or a folder
   apply   has `$old` and `patch` only; writes the new image to its stdout
+
+`$python` is this interpreter, which finds this project's modules.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from bench.delta.contenders import Contender
 
 BLOCK = 4096
 HASH = 32
-_RUN = f"{sys.executable} -m {__name__}"
+_RUN = f'"$python" -m {__name__}'
 
 CONTENDERS = (
     Contender(

@@ -8,7 +8,7 @@ from pathlib import Path
 import otad
 from bench.delta.contenders import Contender
 
-_RUN = f"{sys.executable} -m {__name__}"
+_RUN = f'"$python" -m {__name__}'
 
 _OTAD = Path(otad.__file__).parent
 GENERATOR = (_OTAD / "delta", _OTAD / "publisher" / "delta")

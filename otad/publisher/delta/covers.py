@@ -62,7 +62,7 @@ def by_bsdiff(old: bytes, new: bytes) -> Sequence[Cover]:
 
 def by_hdiffpatch(old: bytes, new: bytes) -> Sequence[Cover]:
     """Engine: HDiffPatch, of whose diff only the covers are read."""
-    diff = hdiffpatch.diff(old, new, validate=False, big_cache_match=True)
+    diff = hdiffpatch.diff(old, new, validate=False)
     if not diff.startswith(_HDIFF):
         raise RuntimeError(f"hdiffpatch made a diff that begins with {diff[:9]!r}, not {_HDIFF!r}")
     numbers = _Numbers(diff, len(_HDIFF))

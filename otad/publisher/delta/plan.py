@@ -21,12 +21,12 @@ from otad.publisher.delta.ext4 import Extent as Place
 from otad.publisher.delta.ext4 import File
 from otad.publisher.delta.stretch import Stretch
 
-SEARCH, WINDOW = 8 << 20, 16 << 20
-"""Bytes of new content that are searched for at once, and of old content where it is searched, at most."""
+SEARCH, BLIND, WINDOW = 1 << 20, 8 << 20, 16 << 20
+"""Bytes of new content that are searched for at once, in files and where there are none; of old content where it is searched."""
 LONG, NEAR = 1 << 20, 1 << 15
 """Bytes: copies between two changes that are at least this long are copies; inside of a file, and where there is none."""
 NEXT, FAR = 1 << 18, 8
-"""How far around the same place a search goes: so many bytes, as many as it looks for, and FAR times those for what was moved."""
+"""How far around the same place a search goes: NEXT bytes, and as many as were moved, up to FAR times what is looked for."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,8 @@ def _piece(pair: Pair, path: str, group: Sequence[Run], like: _Like) -> Iterator
     if not first.fresh:
         yield Same(path, first.length, first.old)
         return
-    for start in range(first.start, group[-1].end, SEARCH):
-        length = min(SEARCH, group[-1].end - start)
+    for start in range(first.start, group[-1].end, like.step):
+        length = min(like.step, group[-1].end - start)
         yield Fresh(path, pair.new.part(start, length), pair.old, like.window(start, length))
 
 
@@ -185,8 +185,8 @@ def _repacked(pair: Pair, area: _Area, blob: Repacked) -> Iterator[Piece]:
     yield from before
     yield Around(area.path, blob.around)
     inside = _Like(blob.extents, 0, blob.content.length)
-    for start in range(0, blob.content.length, SEARCH):
-        length = min(SEARCH, blob.content.length - start)
+    for start in range(0, blob.content.length, inside.step):
+        length = min(inside.step, blob.content.length - start)
         yield Fresh(area.path, blob.content.part(start, length), blob.old, inside.window(start, length), blob.spool)
     yield from after
 
@@ -194,23 +194,32 @@ def _repacked(pair: Pair, area: _Area, blob: Repacked) -> Iterator[Piece]:
 def _like(pair: Pair, area: _Area) -> _Like:
     file = pair.like.get(area.path)
     if file is None:
-        return _Like((Place(0, 0, pair.old.length),), 0, pair.old.length)
+        return _Like((Place(0, 0, pair.old.length),), 0, pair.old.length, blind=True)
     return _Like(file.extents, area.logical - area.start, area.size)
 
 
 @dataclass(frozen=True)
 class _Like:
-    """Where to look for what a part of an area of `length` bytes may have come from: around `shift` from the same place."""
+    """Where to look for what a part of an area of `length` bytes may have come from: around `shift` from the same place.
+
+    blind   nothing is known of what was moved
+    """
 
     extents: tuple[Place, ...]
     shift: int
     length: int
+    blind: bool = False
+
+    @property
+    def step(self) -> int:
+        """Bytes to look for at once: the less, the cheaper, but each time all that is around has to be sorted."""
+        return BLIND if self.blind else SEARCH
 
     def window(self, start: int, length: int) -> tuple[Extent, ...]:
         """For `length` bytes at `start` of the new image."""
         # What was inserted or taken away before them has moved them, by this much as a rule.
-        moved = abs(self.length - sum(one.length for one in self.extents))
-        reach = min(NEXT + length + min(moved, FAR * length), (WINDOW - length) // 2)
+        moved = WINDOW if self.blind else abs(self.length - sum(one.length for one in self.extents))
+        reach = min(NEXT + min(moved, FAR * length), (WINDOW - length) // 2)
         low, high = start + self.shift - reach, start + self.shift + length + reach
         cut = ((max(low, one.logical), min(high, one.logical + one.length), one) for one in self.extents)
         return tuple(Extent(one.physical + begin - one.logical, end - begin) for begin, end, one in cut if end > begin)
