@@ -89,7 +89,7 @@ class Pair:
     old: Release
     new: Release
     about: str
-    against: tuple[str, ...] = ("blocks", "otad", "xdelta3", "zstd_patch_from_3")
+    against: tuple[str, ...] = ("otad", "xdelta3", "zstd_patch_from_3")
 
     def made(self, cache: Cache, size: Size) -> tuple[Path, Path]:
         """Both images. Raises NotReady."""
