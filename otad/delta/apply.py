@@ -130,11 +130,14 @@ class _Run:
             yield self._delta(op, part)
         elif isinstance(op, Copy):
             place = self._spool if op.spool else self._image
-            yield from (place.read(at, count) for at, count in _pieces(op.length, OUT, op.at))
+            for at, count in _pieces(op.length, OUT, op.at):
+                yield place.read(at, count)
         elif isinstance(op, Raw):
-            yield from (part.raw(count) for _, count in _pieces(op.length, OUT))
+            for _, count in _pieces(op.length, OUT):
+                yield part.raw(count)
         else:
-            yield from (_ZEROS[:count] for _, count in _pieces(op.length, OUT))
+            for _, count in _pieces(op.length, OUT):
+                yield _ZEROS[:count]
 
     def _delta(self, op: Delta, part: Part) -> bytes:
         limits = self._patch.header.limits
@@ -174,7 +177,8 @@ class _Run:
 
 def _pieces(length: int, most: int, start: int = 0) -> Iterator[tuple[int, int]]:
     """(place, count) of the pieces of `length` bytes from `start`."""
-    return ((start + at, min(most, length - at)) for at in range(0, length, most))
+    for at in range(0, length, most):
+        yield start + at, min(most, length - at)
 
 
 def _blocks(pieces: Iterable[_Bytes], block: int) -> Iterator[list[_Bytes]]:
