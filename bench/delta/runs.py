@@ -26,7 +26,6 @@ from bench.delta.measure import Cost, Failed, run
 from otad.publisher.encode import fingerprint
 from simulator.qemu.cache import Cache
 
-LIMIT = 6 * 3600.0  # s for making or applying: zstd -19 takes most of an hour, and a machine may be busy
 ROUNDS = 5
 TREE = Path(__file__).parents[2]
 HASH = "openssl dgst -sha256 -r"
@@ -96,7 +95,7 @@ def _excuse(contender: Contender, images: Images) -> str:
 def _make(contender: Contender, images: Images, part: Path) -> None:
     """The patch and its cost into `part`, or why there is none."""
     try:
-        cost, _ = run(contender.make, part, {**_given(images), "new": str(images.new)}, LIMIT)
+        cost, _ = run(contender.make, part, {**_given(images), "new": str(images.new)}, contender.limit)
         _verify(contender, images, part / "patch")
         told = Result(contender.name, contender.title, _size(part / "patch"), cost)
     except Failed as error:
@@ -109,7 +108,7 @@ def _make(contender: Contender, images: Images, part: Path) -> None:
 
 def _verify(contender: Contender, images: Images, patch: Path) -> None:
     """Raises Failed when something else than the new image comes out."""
-    _, said = _apply(f"({contender.apply}) | {HASH}", images, patch)
+    _, said = _apply(contender, f"({contender.apply}) | {HASH}", images, patch)
     if said.split()[0] != images.hashes[1]:
         raise Failed("what it made is not the new image")
 
@@ -117,15 +116,15 @@ def _verify(contender: Contender, images: Images, patch: Path) -> None:
 def _applied(contender: Contender, images: Images, patch: Path) -> Cost:
     before = ":" if contender.checks_old else f'{HASH} "$old" > /dev/null'
     after = "cat > /dev/null" if contender.checks_new else HASH
-    return _apply(f"{before}; ({contender.apply}) | {after}", images, patch)[0]
+    return _apply(contender, f"{before}; ({contender.apply}) | {after}", images, patch)[0]
 
 
-def _apply(script: str, images: Images, patch: Path) -> tuple[Cost, str]:
+def _apply(contender: Contender, script: str, images: Images, patch: Path) -> tuple[Cost, str]:
     """Run in a folder that has nothing but the patch."""
     with tempfile.TemporaryDirectory(dir=patch.parent.parent) as folder:
         there = Path(folder, "patch")  # zstd takes no symbolic link for a file, a folder cannot be linked otherwise
         (there.hardlink_to if patch.is_file() else there.symlink_to)(patch.absolute())
-        return run(script, Path(folder), _given(images), LIMIT)
+        return run(script, Path(folder), _given(images), contender.limit)
 
 
 def _given(images: Images) -> dict[str, str]:

@@ -24,6 +24,7 @@ class Contender:
     title       in the table
     tools       {program: Debian package}
     memory      bytes that it is known to need for each byte of the old image
+    limit       s that making it, or applying, may take
     checks_old  apply finds out by itself whether `$old` is the image that the patch was made from
     checks_new  and whether what it makes is the new image
     made_of     files, and folders of files, of one that is made here: it is measured anew when a program of them changes
@@ -35,6 +36,7 @@ class Contender:
     apply: str
     tools: Mapping[str, str] = field(default_factory=dict)
     memory: float = 0
+    limit: float = 2 * 3600
     checks_old: bool = False
     checks_new: bool = False
     made_of: tuple[Path, ...] = ()
