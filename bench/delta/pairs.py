@@ -117,5 +117,5 @@ PAIRS = (
         "application packages updated, settings and programs edited; the system below stays",
     ),
     Pair("kernel", _FACTORY, Release("kernel", _POINT, 1, _TODAY, _KERNEL), "a kernel update: modules and initrd, nothing else"),
-    Pair("major", _UPDATED, Release("next", _NEXT, edition=3), "Debian 12 to Debian 13", against=("full", "otad", "xdelta3")),
+    Pair("major", _UPDATED, Release("next", _NEXT, edition=3), "Debian 12 to Debian 13", against=("full", "otad")),
 )
