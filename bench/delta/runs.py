@@ -62,8 +62,8 @@ def results(cache: Cache, contenders: Iterable[Contender], images: Images, round
     made = [(contender, *_made(cache, contender, images)) for contender in contenders]
     turns = [[_applied(one, images, patch) if patch else None for one, _, patch in made] for _ in range(rounds)]
     return {
-        one.name: replace(result, applied=tuple(filter(None, costs)))
-        for (one, result, _), costs in zip(made, zip(*turns, strict=True), strict=True)
+        one.name: replace(result, applied=tuple(cost for turn in turns if (cost := turn[at])))
+        for at, (one, result, _) in enumerate(made)
     }
 
 

@@ -117,6 +117,23 @@ def test_a_zstd_file_is_rebuilt_from_the_difference_of_its_content(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("files", [True, False], ids=["in a file", "in an image without files"])
+def test_what_was_moved_is_found(tmp_path: Path, files: bool) -> None:  # noqa: FBT001
+    """By more than what is around it; in a file that grew by as much, or anywhere in what has no files."""
+    before, fresh = trees.noise(1, 5 << 20), trees.noise(2, (1 << 20) + 5)
+    after = fresh + (before if files else before[: -len(fresh)])
+    old, new = tmp_path / "old", tmp_path / "new"
+    for image, content in ((old, before), (new, after)):
+        if files:
+            trees.write(tmp_path / f"{image.name}.tree", {"opt/model": content})
+            trees.ext4(tmp_path / f"{image.name}.tree", image, "16M")
+        else:
+            image.write_bytes(content)
+    delta, _ = made(old, new, tmp_path)
+    assert delta.stat().st_size < len(fresh) + 30_000
+
+
+@pytest.mark.slow
 def test_the_lines_of_the_ledger_add_up(pair: tuple[Path, Path], tmp_path: Path) -> None:
     delta, ledger = made(*pair, tmp_path)
     assert 0.5 < sum(line.costs for line in ledger.lines) / delta.stat().st_size <= 1

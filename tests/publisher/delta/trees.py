@@ -48,6 +48,7 @@ def module(data: bytes) -> bytes:
 def write(tree: Path, files: Mapping[str, bytes]) -> None:
     """Put files into a tree."""
     for name, data in files.items():
+        assert not name.startswith("/"), "it would be put into this machine"
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_bytes(data)
 
