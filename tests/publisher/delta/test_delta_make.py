@@ -118,7 +118,7 @@ def test_a_zstd_file_is_rebuilt_from_the_difference_of_its_content(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("files", [True, False], ids=["in a file", "in an image without files"])
-def test_what_was_moved_is_found(tmp_path: Path, files: bool) -> None:  # noqa: FBT001
+def test_what_was_moved_is_found(tmp_path: Path, files: bool) -> None:
     """By more than what is around it; in a file that grew by as much, or anywhere in what has no files."""
     before, fresh = trees.noise(1, 5 << 20), trees.noise(2, (1 << 20) + 5)
     after = fresh + (before if files else before[: -len(fresh)])
