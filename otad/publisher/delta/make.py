@@ -12,11 +12,13 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import BinaryIO
 
@@ -127,12 +129,23 @@ def _segments(planned: Iterable[Piece]) -> Iterator[list[Piece]]:
 def _pool() -> Iterator[Executor]:
     processes = min(PROCESSES, len(os.sched_getaffinity(0)))
     try:
-        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _no_orphan) as pool:
             yield pool
     except BrokenProcessPool as error:
         what = f"one of {processes} processes that compare was ended by the system"
         remedy = "Give it more memory (500 MiB for each process), and run it again"
         raise OtadError("delta-killed", what, remedy, who=Who.INTEGRATOR) from error
+
+
+def _no_orphan() -> None:
+    """In each of them: it ends with the process that started it, whatever ended that."""
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_follow, args=[parent], daemon=True).start()
+
+
+def _follow(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _all_done(parts: Sequence[Sequence[Piece]], pool: Executor, progress: Progress) -> Iterator[Done]:

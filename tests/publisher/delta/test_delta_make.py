@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -211,3 +212,19 @@ def test_a_process_that_the_system_ended_is_told(tmp_path: Path, monkeypatch: py
     with pytest.raises(OtadError) as told:
         made(old, new, tmp_path)
     assert told.value.cause.code == "delta-killed"
+
+
+def test_its_processes_end_with_it(tmp_path: Path) -> None:
+    """Killed, it cleans up nothing: they see by themselves that it is gone."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os\n"
+        "from otad.publisher.delta.make import _pool\n"
+        "if __name__ == '__main__':\n"
+        "    with _pool() as pool:\n"
+        "        pool.submit(os.getpid).result()\n"
+        "        os.kill(os.getpid(), 9)\n"
+    )
+    # They hold its stdout too: this waits until nobody does.
+    told = subprocess.run([sys.executable, program], stdout=subprocess.PIPE, timeout=60, check=False)
+    assert told.returncode == -signal.SIGKILL
