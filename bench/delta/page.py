@@ -17,6 +17,7 @@ verified by SHA-256. CPU is user + system time of all processes. Memory is the p
 where that is more. Making ours includes the proof by the device's decoder; applying includes hashing the old image and the
 result, for everybody: a device has to know that both are right. Everybody applies in turns, {rounds} times: the
 table has medians, ratios of speed are medians of the rounds' ratios. CPU times differ by some 30 % from day to day; sizes do not.
+`apply_peak_rss_mib` is the most of any pair, above an interpreter that does nothing.
 
 Of our applying, two fifths are hashing (what is used of the old image, before anything is written; the result), an eighth
 is reading the old image twice, a quarter decoding and adding the sums, a fifth Python, of which a third is its start. Where
