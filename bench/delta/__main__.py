@@ -17,6 +17,7 @@ import bench
 from bench.delta import measure, page, plot
 from bench.delta.contenders import contenders
 from bench.delta.figures import Measured, figures
+from bench.delta.measure import Failed
 from bench.delta.pairs import FULL, PAIRS, SMALL, Pair
 from bench.delta.runs import HASH, Images, Result, results
 from simulator.qemu.cache import Cache
@@ -26,7 +27,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def main() -> None:
-    """Exits with 1 when the images cannot be made."""
+    """Exits with 1 when the images cannot be made, or what was made cannot be applied any more."""
     parser = argparse.ArgumentParser(prog="make bench-delta", description=__doc__)
     parser.add_argument("--small", action="store_true", help=f"images of {SMALL.mib} MiB; prints the page, writes nothing")
     parser.add_argument("pairs", nargs="*", metavar="PAIR", help=f"of {', '.join(pair.name for pair in PAIRS)}; none: all")
@@ -35,10 +36,10 @@ def main() -> None:
     size = SMALL if given.small else FULL
     try:
         made = {pair: pair.made(Cache.default(), size) for pair in pairs}
-    except NotReady as error:
+        measured = {pair.name: _measured(pair, Images.of(*images)) for pair, images in made.items()}
+    except (NotReady, Failed) as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
-    measured = {pair.name: _measured(pair, Images.of(*images)) for pair, images in made.items()}
     found = figures(measured, _idle())
     text = page.page(measured, {pair.name: (pair, _changes(*images)) for pair, images in made.items()}, found, size.mib)
     if given.small or given.pairs:

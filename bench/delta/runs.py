@@ -58,7 +58,7 @@ class Result:
 
 
 def results(cache: Cache, contenders: Iterable[Contender], images: Images, rounds: int = ROUNDS) -> dict[str, Result]:
-    """What the contenders do with `images`, by name: made now or before, applied now."""
+    """What the contenders do with `images`, by name: made now or before, applied now. Raises Failed when one cannot apply."""
     made = [(contender, *_made(cache, contender, images)) for contender in contenders]
     turns = [[_applied(one, images, patch) if patch else None for one, _, patch in made] for _ in range(rounds)]
     return {
@@ -116,7 +116,11 @@ def _verify(contender: Contender, images: Images, patch: Path) -> None:
 def _applied(contender: Contender, images: Images, patch: Path) -> Cost:
     before = ":" if contender.checks_old else f'{HASH} "$old" > /dev/null'
     after = "cat > /dev/null" if contender.checks_new else HASH
-    return _apply(contender, f"{before}; ({contender.apply}) | {after}", images, patch)[0]
+    try:
+        return _apply(contender, f"{before}; ({contender.apply}) | {after}", images, patch)[0]
+    except Failed as error:
+        what = f"{contender.title} made a patch and cannot apply it again: {error}"
+        raise Failed(f"{what}. Remove {patch.parent}, and it is made anew") from error
 
 
 def _apply(contender: Contender, script: str, images: Images, patch: Path) -> tuple[Cost, str]:

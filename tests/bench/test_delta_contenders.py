@@ -58,6 +58,15 @@ def test_a_wrong_result_is_found_out(images: Images, tmp_path: Path) -> None:
     assert result(Cache(tmp_path), wrong, images).why == "what it made is not the new image"
 
 
+def test_who_applies_no_more_is_named(images: Images, tmp_path: Path) -> None:
+    once = Contender(
+        "once", "does it once", 'cp "$old" patch', f"test ! -e {tmp_path}/done && cat patch && touch {tmp_path}/done"
+    )
+    same = replace(images, new=images.old, hashes=(images.hashes[0], images.hashes[0]))
+    with pytest.raises(Failed, match=r"does it once made a patch and cannot apply it again: exited 1: . Remove .*once"):
+        result(Cache(tmp_path / "cache"), once, same)
+
+
 def test_applying_has_no_access_to_the_new_image(images: Images, tmp_path: Path) -> None:
     cheat = Contender("cheat", "copies", "touch patch", 'cat "$new"')
     assert result(Cache(tmp_path), cheat, images).why == "what it made is not the new image"

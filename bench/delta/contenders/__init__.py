@@ -27,7 +27,7 @@ class Contender:
     limit       s that making it, or applying, may take
     checks_old  apply finds out by itself whether `$old` is the image that the patch was made from
     checks_new  and whether what it makes is the new image
-    made_of     files, and folders of files, of one that is made here: it is measured anew when a program of them changes
+    made_of     files, and folders of files, of one that is made here: it is made anew when a program of them changes
     """
 
     name: str

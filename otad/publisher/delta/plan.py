@@ -202,7 +202,7 @@ def _like(pair: Pair, area: _Area) -> _Like:
 class _Like:
     """Where to look for what a part of an area of `length` bytes may have come from: around `shift` from the same place.
 
-    blind   nothing is known of what was moved
+    blind   nothing is known of what was moved: by as much as is looked for, say
     """
 
     extents: tuple[Place, ...]
@@ -218,7 +218,7 @@ class _Like:
     def window(self, start: int, length: int) -> tuple[Extent, ...]:
         """For `length` bytes at `start` of the new image."""
         # What was inserted or taken away before them has moved them, by this much as a rule.
-        moved = WINDOW if self.blind else abs(self.length - sum(one.length for one in self.extents))
+        moved = length if self.blind else abs(self.length - sum(one.length for one in self.extents))
         reach = min(NEXT + min(moved, FAR * length), (WINDOW - length) // 2)
         low, high = start + self.shift - reach, start + self.shift + length + reach
         cut = ((max(low, one.logical), min(high, one.logical + one.length), one) for one in self.extents)
