@@ -18,6 +18,7 @@ from otad.publisher.workspace import Workspace
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 BOARD = "jetson-nano 1.0"
 FAST = Coding(level=1)
+SMALL = 200_000
 
 
 class Folder(FetcherInterface):
@@ -53,17 +54,17 @@ class Reader:
         return Path(self.updater.download_target(info)).read_bytes()
 
 
-def image(folder: Path, content: bytes = b"system") -> Path:
-    """A small image that can be compressed."""
+def image(folder: Path, content: bytes = b"system", zeros: int = SMALL) -> Path:
+    """An image that can be compressed."""
     file = folder / f"{content.decode()}.img"
-    file.write_bytes(content + bytes(200_000))
+    file.write_bytes(content + bytes(zeros))
     return file
 
 
-def packed(ws: Workspace, version: str, content: bytes = b"system", hardware: str = BOARD) -> Path:
+def packed(ws: Workspace, version: str, content: bytes = b"system", hardware: str = BOARD, zeros: int = SMALL) -> Path:
     """A signed bundle."""
     to = ws.path.parent / f"{version}-{content.decode()}.swu"
-    bundle.pack(image(ws.path.parent, content), to, bundle.System(version, [hardware]), ws.signer)
+    bundle.pack(image(ws.path.parent, content, zeros), to, bundle.System(version, [hardware]), ws.signer)
     return to
 
 
