@@ -15,7 +15,8 @@ from struct import Struct
 from typing import BinaryIO
 
 from otad.delta.faults import Malformed
-from otad.delta.format import START, Contents, Header, header_length, unpack_header, unpack_index
+from otad.delta.format import START, Header, header_length, unpack_header
+from otad.delta.index import Contents, unpack_index
 from otad.delta.streams import RECORD, Entry, inflated, unfold
 
 _ADD = Struct(f"<Q{RECORD - 8}x")  # the first number of a record

@@ -82,9 +82,20 @@ class Reader:
             shift += 7
         raise Malformed(_NO_NUMBER)
 
+    def number(self, what: str, least: int, most: int) -> int:
+        """An unsigned number that cannot be any."""
+        if not least <= (value := self.varint()) <= most:
+            raise Malformed(f"a {what} is {value}, and {least} to {most} may be")
+        return value
+
     def take(self, count: int) -> bytes:
         """The next `count` bytes."""
         if count > self.left:
             raise Malformed(f"{count} bytes are promised, and {self.left} are there")
         self._at += count
         return self._data[self._at - count : self._at]
+
+    def end(self, what: str) -> None:
+        """Nothing may be left."""
+        if self.left:
+            raise Malformed(f"{self.left} bytes follow the {what}")

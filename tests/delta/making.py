@@ -9,7 +9,8 @@ from pathlib import Path
 
 import bsdiff4.core
 
-from otad.delta.format import Contents, Limits, New, Old, pack_head
+from otad.delta.format import Limits, New, Old
+from otad.delta.index import Contents, head
 from otad.delta.ops import Copy, Delta, Extent, Op, Raw, Unpack, Zero
 from otad.delta.streams import Segment, pack
 
@@ -93,10 +94,10 @@ def patch(
     ranges = used(op for segment in segments for op in segment.ops) if ranges is None else tuple(ranges)
     joined = b"".join(old[at : at + length] for at, length in ranges)
     contents = Contents(ranges, hashes(joined), growing(new), tuple(entry for entry, _ in packed))
-    source = Old(payload=payload, length=len(old), sha256=hashlib.sha256(old).hexdigest())
-    target = New(length=len(new), sha256=hashlib.sha256(new).hexdigest())
-    _, head = pack_head(source, target, BLOCK, limits, contents, pack_, unpack)
-    return head + b"".join(stored for _, stored in packed)
+    source = Old(payload, len(old), hashlib.sha256(old).hexdigest())
+    target = New(len(new), hashlib.sha256(new).hexdigest())
+    start = head(source, target, BLOCK, limits, contents, pack_, unpack)
+    return start + b"".join(stored for _, stored in packed)
 
 
 def used(ops: Iterable[Op]) -> tuple[Extent, ...]:

@@ -117,7 +117,7 @@ def test_a_compressor_that_is_not_here_is_told(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_patch_that_wants_more_memory_than_it_may_is_refused_unread(tmp_path: Path) -> None:
-    made = patch(OLD, b"x", [Maker(OLD).raw(b"x").segment()], limits=LIMITS.model_copy(update={"segment": 1 << 40}))
+    made = patch(OLD, b"x", [Maker(OLD).raw(b"x").segment()], limits=LIMITS._replace(segment=1 << 40))
     with blob(tmp_path, made).open("rb") as file, pytest.raises(Malformed, match="bytes of memory"):
         Patch.opened(file, 1 << 26)
 

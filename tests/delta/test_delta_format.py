@@ -14,7 +14,8 @@ from otad import config
 from otad.delta import format as whole
 from otad.delta import streams
 from otad.delta.faults import Malformed
-from otad.delta.format import Contents, Limits, New, Old, header_length, pack_head, unpack_header, unpack_index
+from otad.delta.format import Header, Limits, New, Old, header_length, pack_header, unpack_header
+from otad.delta.index import Contents, head, unpack_index
 from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero, decode, encode
 from otad.delta.streams import Segment, fold, inflated, pack, unfold
 from otad.delta.wire import Reader, numbers, signed, varint, zigzag
@@ -104,22 +105,32 @@ def contents(*ranges: Extent) -> Contents:
     return Contents(ranges, (b"o" * 32,), (bytes.fromhex(HASH),), (entry,))
 
 
-def head(**changes: Any) -> tuple[whole.Header, bytes]:
-    limits = Limits(segment=1000, frame=1000, window=10, output=10, codecs=0, spool=0)
-    given = {"source": Old(payload=HASH, length=21, sha256=HASH), "target": New(length=100, sha256=HASH), "block": 1 << 16}
-    return pack_head(**{**given, "limits": limits, "contents": contents(Extent(5, 10), Extent(20, 1)), **changes})
+GIVEN: dict[str, Any] = {
+    "source": Old(HASH, 21, HASH),
+    "target": New(100, HASH),
+    "block": 1 << 16,
+    "limits": Limits(segment=1000, frame=1000, window=10, output=10, codecs=0, spool=0),
+}
+
+
+def made(**changes: Any) -> bytes:
+    return head(**{**GIVEN, "contents": contents(Extent(5, 10), Extent(20, 1)), **changes})
+
+
+def read(data: bytes) -> tuple[Header, Contents]:
+    end = whole.START + header_length(data[: whole.START])
+    header = unpack_header(data[whole.START : end])
+    return header, unpack_index(header, data[end:])
 
 
 def test_a_head_comes_back() -> None:
-    header, data = head(pack=["gzip -n -6#0123456789abcdef"], unpack=["gzip"])
-    length = header_length(data[: whole.START])
-    assert unpack_header(data[whole.START : whole.START + length]) == header
-    found = unpack_index(header, data[whole.START + length :])
+    header, found = read(made(pack=["gzip -n -6#0123456789abcdef"], unpack=["gzip"]))
+    assert {name: getattr(header, name) for name in GIVEN} == GIVEN
     assert found.ranges == (Extent(5, 10), Extent(20, 1))
     assert (found.old, found.new, found.segments[0].content) == ((b"o" * 32,), (bytes.fromhex(HASH),), 100)
     assert header.needs == ("gzip", "gzip -n -6#0123456789abcdef")
     assert header.memory == 1000 + 1000 + 10 + 2 * (1 << 16) + whole.OWN
-    small = header.model_copy(update={"limits": header.limits.model_copy(update={"frame": 0})})
+    small = replace(header, limits=header.limits._replace(frame=0))
     assert small.memory == 1000 + 10 + 2 * 10 + 10 + 2 * (1 << 16) + whole.OWN
 
 
@@ -128,29 +139,74 @@ def test_a_head_comes_back() -> None:
     [
         {"limits": Limits(segment=10, frame=1000, window=10, output=10, codecs=0, spool=0)},
         {"limits": Limits(segment=1000, frame=10, window=10, output=10, codecs=0, spool=0)},
-        {"source": Old(payload=HASH, length=20, sha256=HASH)},
-        {"target": New(length=(1 << 16) + 1, sha256=HASH)},
+        {"source": Old(HASH, 20, HASH)},
+        {"target": New((1 << 16) + 1, HASH)},
         {"contents": contents(Extent(5, 10), Extent(15, 1))},
         {"contents": contents(Extent(5, 11), Extent(20, 0))},
-        {"target": New(length=100, sha256="0" * 64)},
+        {"target": New(100, "0" * 64)},
     ],
 )
 def test_a_head_that_contradicts_itself_is_not_made(changes: dict[str, Any]) -> None:
     with pytest.raises(Malformed):
-        head(**changes)
+        made(**changes)
+
+
+HEADER = Header(**GIVEN, index=streams.Stream(99, 99), pack=("gzip -n -6#0123456789abcdef",), unpack=("gzip",))
+WRONG: dict[str, dict[str, Any]] = {
+    "length of the old image": {"source": Old(HASH, 1 << 62, HASH)},
+    "length of the target": {"target": New(0, HASH)},
+    "block is 65535": {"block": (1 << 16) - 1},
+    "block is 16777217": {"block": (1 << 24) + 1},
+    "limit of spool": {"limits": GIVEN["limits"]._replace(spool=1 << 62)},
+    "length of the index is 0": {"index": streams.Stream(0, 99)},
+    "length of the index is 4194305": {"index": streams.Stream(99, (1 << 22) + 1)},
+    "count of codecs": {"pack": ("gzip",) * 65},
+    "a codec's name is 0": {"unpack": ("",)},
+    "a codec's name is 201": {"unpack": ("x" * 201,)},
+}
+
+
+@pytest.mark.parametrize("why", WRONG)
+def test_a_header_that_asks_for_what_cannot_be_is_refused(why: str) -> None:
+    with pytest.raises(Malformed, match=why):
+        pack_header(replace(HEADER, **WRONG[why]))
+
+
+def test_a_header_is_all_there_is_of_it() -> None:
+    data = pack_header(HEADER)[whole.START :]
+    assert unpack_header(data) == HEADER
+    for cut in range(len(data)):
+        with pytest.raises(Malformed):
+            unpack_header(data[:cut])
+    with pytest.raises(Malformed, match="1 bytes follow the header"):
+        unpack_header(data + b"x")
+    with pytest.raises(Malformed, match="not UTF-8"):
+        unpack_header(data.replace(b"gzip", b"gz\xffp"))
+
+
+@pytest.mark.parametrize(
+    ("start", "why"),
+    [
+        (b"otadelta\1\0\0\0", "does not begin"),
+        (b"otadeltb\1\0\0\0\0", "does not begin"),
+        (b"otadelta\2\0\0\0\0", "version 2, and this otad knows version 1"),
+        (b"otadelta\1\1\0\1\0", "its header has 65537 bytes"),
+    ],
+)
+def test_what_is_no_patch_of_this_version_is_told(start: bytes, why: str) -> None:
+    with pytest.raises(Malformed, match=why):
+        header_length(start)
 
 
 @given(st.data())
 def test_a_mutated_head_is_another_head_or_malformed(data: st.DataObject) -> None:
-    _, good = head()
+    good = made()
     bad = bytearray(good)
     for _ in range(data.draw(st.integers(1, 4))):
         bad[data.draw(st.integers(0, len(bad) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(bad[: data.draw(st.integers(0, len(bad)))])
     with suppress(Malformed):
-        length = header_length(cut[: whole.START])
-        header = unpack_header(cut[whole.START : whole.START + length])
-        unpack_index(header, cut[whole.START + length :])
+        read(cut)
 
 
 def test_a_stream_without_bytes_has_no_frame() -> None:
@@ -158,7 +214,7 @@ def test_a_stream_without_bytes_has_no_frame() -> None:
     (entry,) = good.segments
     for wrong in (entry._replace(diff=streams.Stream(9, 0)), entry._replace(diff=streams.Stream(0, 9))):
         with pytest.raises(Malformed, match="has a frame"):
-            head(contents=replace(good, segments=(wrong,)))
+            made(contents=replace(good, segments=(wrong,)))
 
 
 @pytest.mark.parametrize("op", [Copy(0, 5), Delta(9, 1, (Extent(0, 9), Extent(5, 0))), Unpack(9, 0, (Extent(5, 0),))])

@@ -12,16 +12,15 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otad.delta import format as whole
 from otad.delta import ops, streams
 from otad.delta.apply import apply, check
 from otad.delta.faults import Fault
-from otad.delta.format import Contents, Header, Index, Limits, New, Old
+from otad.delta.format import Header, Limits, New, Old, pack_header
+from otad.delta.index import Contents, pack_index
 from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero
 from otad.delta.patch import Patch
 from otad.delta.places import Image
 from otad.delta.streams import Entry
-from otad.formats import encode
 from tests.delta.making import BLOCK, PAYLOAD, growing, hashes
 
 TEXT = b"a text that is compressed " * 40
@@ -77,20 +76,18 @@ def segments(draw: st.DrawFn) -> tuple[Entry, bytes]:
 def assembled(parts: list[tuple[Entry, bytes]], new: bytes) -> bytes:
     """A patch that says so, without asking whether a device would take it."""
     contents = Contents((Extent(0, len(OLD)),), hashes(OLD), growing(new), tuple(entry for entry, _ in parts))
-    index = whole._encoded(contents)
+    index = pack_index(contents)
     stored = zstandard.compress(index)
     header = Header(
-        source=Old(payload=PAYLOAD, length=len(OLD), sha256=hashlib.sha256(OLD).hexdigest()),
-        target=New(length=len(new), sha256=hashlib.sha256(new).hexdigest()),
+        source=Old(PAYLOAD, len(OLD), hashlib.sha256(OLD).hexdigest()),
+        target=New(len(new), hashlib.sha256(new).hexdigest()),
         block=BLOCK,
         limits=LIMITS,
-        index=Index(stored=len(stored), length=len(index)),
+        index=streams.Stream(len(stored), len(index)),
         pack=("libzstd --single-thread -1",),
         unpack=("zstd",),
     )
-    text = encode(header.model_dump(mode="json"))
-    head = whole.MAGIC + bytes([whole.VERSION]) + len(text).to_bytes(4, "little") + text + stored
-    return head + b"".join(frames for _, frames in parts)
+    return pack_header(header) + stored + b"".join(frames for _, frames in parts)
 
 
 @given(st.lists(segments(), min_size=1, max_size=3), st.sampled_from([NEW, OLD[:700] + bytes(100)]))

@@ -22,8 +22,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import BinaryIO
 
-from otad.delta import format as deltas
+from otad.delta import index
 from otad.delta.faults import Malformed
+from otad.delta.format import Limits, New, Old
 from otad.delta.ops import Extent
 from otad.errors import OtadError, Rejected, Who
 from otad.formats import swu
@@ -86,8 +87,8 @@ def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, repack: bo
         repacking = Opener(old.image, new.image, scratch, MOST).repacking(candidates if repack else (), pool)
         pair = plan.Pair(old.image, new.image, like, repacking.files)
         segments = list(_segments(_bundled(new, plan.pieces(pair, wanted, same))))
-        if len(segments) > deltas.SEGMENTS:
-            raise _too_large(f"it has {len(segments)} segments, and {deltas.SEGMENTS} may be")
+        if len(segments) > index.SEGMENTS:
+            raise _too_large(f"it has {len(segments)} segments, and {index.SEGMENTS} may be")
         finished = list(_all_done(segments, pool, progress))
     _written(old, new, finished, repacking, out)
     return Ledger(tuple(line for one in finished for line in one.lines), (*notes, *repacking.notes))
@@ -117,7 +118,7 @@ def _segments(planned: Iterable[Piece]) -> Iterator[list[Piece]]:
     for piece in planned:
         more = piece.new.length if isinstance(piece, Fresh) else 0
         most = segment.most(piece)
-        if together and (fresh + more > SEGMENT or ops + most > deltas.OPS):
+        if together and (fresh + more > SEGMENT or ops + most > index.OPS):
             yield together
             together, fresh, ops = [], 0, 0
         together.append(piece)
@@ -158,13 +159,13 @@ def _all_done(parts: Sequence[Sequence[Piece]], pool: Executor, progress: Progre
 
 def _written(old: Payload, new: Payload, finished: Sequence[Done], repacking: Repacking, out: BinaryIO) -> None:
     ranges = _ranges(extent for one in finished for extent in one.reads)
-    contents = deltas.Contents(
+    contents = index.Contents(
         ranges,
         tuple(_hashes(old.image, ranges)),
         tuple(_growing(new.whole)),
         tuple(one.entry for one in finished),
     )
-    limits = deltas.Limits(
+    limits = Limits(
         segment=max(one.entry.memory for one in finished),
         frame=max(one.entry.frame for one in finished),
         window=max(one.window for one in finished),
@@ -175,10 +176,10 @@ def _written(old: Payload, new: Payload, finished: Sequence[Done], repacking: Re
     image = hashlib.sha256()
     for piece in _read(old.image, [Extent(0, old.image.length)]):
         image.update(piece)
-    source = deltas.Old(payload=old.sha256, length=old.image.length, sha256=image.hexdigest())
-    target = deltas.New(length=new.whole.length, sha256=new.sha256)
+    source = Old(old.sha256, old.image.length, image.hexdigest())
+    target = New(new.whole.length, new.sha256)
     try:
-        _header, head = deltas.pack_head(source, target, BLOCK, limits, contents, repacking.pack, repacking.unpack)
+        head = index.head(source, target, BLOCK, limits, contents, repacking.pack, repacking.unpack)
     except Malformed as error:
         raise _too_large(str(error)) from error
     out.write(head)
@@ -204,7 +205,7 @@ def _ranges(reads: Iterable[Extent]) -> tuple[Extent, ...]:
                 joined[-1] = Extent(last.at, max(last.length, at + length - last.at))
             else:
                 joined.append(Extent(at, length))
-        if len(joined) <= deltas.RANGES:
+        if len(joined) <= index.RANGES:
             return tuple(joined)
         wanted, near = joined, 2 * near or 4096
 

@@ -14,7 +14,7 @@ from typing import get_args
 import pytest
 import zstandard
 
-from otad.delta import format as deltas
+from otad.delta import index
 from otad.delta.ops import Op
 from otad.delta.patch import Patch
 from otad.errors import Corrupt, OtadError, Rejected
@@ -166,16 +166,16 @@ def shuffled(folder: Path) -> tuple[Path, Path]:
 
 
 def test_a_segment_ends_before_it_has_too_many_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deltas, "OPS", 15)
+    monkeypatch.setattr(index, "OPS", 15)
     delta, _ = made(*shuffled(tmp_path), tmp_path)
     with delta.open("rb") as file:
         assert [entry.ops for entry in Patch.opened(file).contents.segments] == [15, 15, 10]
 
 
-@pytest.mark.parametrize(("limit", "most"), [("SEGMENTS", 2), ("INDEX", 99)])
+@pytest.mark.parametrize(("limit", "most"), [("index.SEGMENTS", 2), ("format.INDEX", 99)])
 def test_what_no_delta_holds_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int) -> None:
-    monkeypatch.setattr(deltas, "OPS", 15)
-    monkeypatch.setattr(deltas, limit, most)
+    monkeypatch.setattr(index, "OPS", 15)
+    monkeypatch.setattr(f"otad.delta.{limit}", most)
     with pytest.raises(Rejected) as told:
         made(*shuffled(tmp_path), tmp_path)
     assert told.value.cause.code == "delta-too-large"

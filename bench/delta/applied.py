@@ -1,0 +1,26 @@
+"""A patch applied as a device applies it: this module's process loads the decoder, and nothing of the benchmark."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from otad.delta.apply import apply, check
+from otad.delta.patch import Patch
+from otad.delta.places import image
+
+
+def main(old: Path, patch: Path) -> None:
+    """Check the old image, then the new one to stdout."""
+    with patch.open("rb") as file:
+        patched = Patch.opened(file)
+        with image(old, patched.header.source.length) as base:
+            for _ in check(patched, base):
+                pass
+            for piece in apply(patched, base, os.fspath(patch.parent)):
+                sys.stdout.buffer.write(piece)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
