@@ -29,10 +29,11 @@ from otad.delta.ops import Extent
 from otad.errors import OtadError, Rejected, Who
 from otad.formats import swu
 from otad.formats.swu import cpio
-from otad.publisher.delta import ext4, plan, segment
+from otad.publisher.delta import blobs, ext4, plan, segment
 from otad.publisher.delta.blocks import runs
 from otad.publisher.delta.covers import BEST
-from otad.publisher.delta.ext4 import FileSystem
+from otad.publisher.delta.ext4 import Extent as Place
+from otad.publisher.delta.ext4 import File, FileSystem
 from otad.publisher.delta.ledger import Ledger
 from otad.publisher.delta.pairing import pairs
 from otad.publisher.delta.plan import Fresh, Piece
@@ -78,6 +79,8 @@ def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, repack: bo
     """
     notes: list[str] = []
     known, found = (_file_system(payload.image, name, notes) for payload, name in ((old, "old"), (new, "new")))
+    if not found.files and blobs.kind_at(new.image):
+        known, found = _one_file(old.image), _one_file(new.image)
     wanted, like = found.files, pairs(known.files, found.files)
     with old.image.reading() as before, new.image.reading() as after:
         same = list(runs(before, after, min(known.block, found.block)))
@@ -110,6 +113,11 @@ def _file_system(image: Stretch, name: str, notes: list[str]) -> FileSystem:
     except ext4.Unreadable as error:
         notes.append(f"the {name} image is not compared file by file: {error}")
         return FileSystem(ext4.LARGEST, ())
+
+
+def _one_file(image: Stretch) -> FileSystem:
+    """A layer or a model that is compressed as a whole: opened as a compressed file is."""
+    return FileSystem(ext4.LARGEST, (File("/", image.length, (Place(0, 0, image.length),)),))
 
 
 def _segments(planned: Iterable[Piece]) -> Iterator[list[Piece]]:
