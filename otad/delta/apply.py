@@ -25,6 +25,8 @@ from otad.delta.places import Hashed, Joined, Readable, Spool, joined
 
 OUT = 1 << 20
 """Bytes, at most, of a piece of the target, and of what an operation makes at a time."""
+CRUMB = 1 << 10
+"""Bytes of a piece that is worth being held by itself."""
 WORK = 32  # times the old and the new image: what operations may read, decompress and make
 _ZEROS = memoryview(bytes(OUT))
 
@@ -33,15 +35,16 @@ _Bytes = bytes | memoryview  # views: what is cut is not copied
 
 def check(patch: Patch, image: Readable) -> Iterator[int]:
     """Hash what the patch uses of the image. Yields how many bytes were right so far. Raises Changed."""
-    ranges, done = patch.contents.ranges, 0
-    used = (image.read(at, count) for one in ranges for at, count in _pieces(one.length, OUT, one.at))
-    for block, expected in zip(_blocks(used, patch.header.block), patch.contents.old, strict=True):
-        digest = hashlib.sha256()
-        for piece in block:
+    ranges, block, done = patch.contents.ranges, patch.header.block, 0
+    used = Joined(image, ranges)
+    for expected in patch.contents.old:
+        digest, left = hashlib.sha256(), block
+        while left and (piece := used.read(min(left, OUT))):
             digest.update(piece)
+            left -= len(piece)
         if digest.digest() != expected:
             raise Changed(f"the image is not what the patch was made from, from byte {_place(ranges, done)} on")
-        done += sum(map(len, block))
+        done += block - left
         yield done
 
 
@@ -55,7 +58,7 @@ def apply(patch: Patch, image: Readable, folder: str) -> Iterator[bytes]:
         Spool(folder, patch.header.limits.spool) as spool,
         closing(_Run(patch, Hashed(image, patch.contents.ranges), spool)) as run,
     ):
-        for made in map(b"".join, _blocks(run.target(), patch.header.block)):
+        for made in map(b"".join, _blocks(_coarse(run.target()), patch.header.block)):
             wanted = next(expected, None)
             if wanted is None:
                 raise Malformed("it makes more than its header says")
@@ -179,6 +182,21 @@ def _pieces(length: int, most: int, start: int = 0) -> Iterator[tuple[int, int]]
     """(place, count) of the pieces of `length` bytes from `start`."""
     for at in range(0, length, most):
         yield start + at, min(most, length - at)
+
+
+def _coarse(pieces: Iterable[_Bytes]) -> Iterator[_Bytes]:
+    """The same bytes, without crumbs: a block of these would take many times its length to hold."""
+    crumbs = bytearray()
+    for piece in pieces:
+        if len(piece) >= CRUMB and not crumbs:
+            yield piece
+            continue
+        crumbs += piece
+        if len(crumbs) >= CRUMB:
+            yield bytes(crumbs)
+            crumbs.clear()
+    if crumbs:
+        yield bytes(crumbs)
 
 
 def _blocks(pieces: Iterable[_Bytes], block: int) -> Iterator[list[_Bytes]]:

@@ -67,14 +67,14 @@ class Maker:
         return self
 
 
-def hashes(data: bytes) -> tuple[bytes, ...]:
+def hashes(data: bytes, block: int = BLOCK) -> tuple[bytes, ...]:
     """One for each block."""
-    return tuple(hashlib.sha256(data[at : at + BLOCK]).digest() for at in range(0, len(data), BLOCK))
+    return tuple(hashlib.sha256(data[at : at + block]).digest() for at in range(0, len(data), block))
 
 
-def growing(data: bytes) -> tuple[bytes, ...]:
+def growing(data: bytes, block: int = BLOCK) -> tuple[bytes, ...]:
     """Of all up to the end of each block."""
-    return tuple(hashlib.sha256(data[: at + BLOCK]).digest() for at in range(0, len(data), BLOCK))
+    return tuple(hashlib.sha256(data[: at + block]).digest() for at in range(0, len(data), block))
 
 
 def patch(
@@ -87,16 +87,17 @@ def patch(
     limits: Limits = LIMITS,
     payload: str = PAYLOAD,
     ranges: Iterable[Extent] | None = None,
+    block: int = BLOCK,
 ) -> bytes:
     """A whole patch. `ranges`: what it says that it reads; None: the truth."""
     segments = list(segments)
     packed = [pack(segment, level=3) for segment in segments]
     ranges = used(op for segment in segments for op in segment.ops) if ranges is None else tuple(ranges)
     joined = b"".join(old[at : at + length] for at, length in ranges)
-    contents = Contents(ranges, hashes(joined), growing(new), tuple(entry for entry, _ in packed))
+    contents = Contents(ranges, hashes(joined, block), growing(new, block), tuple(entry for entry, _ in packed))
     source = Old(payload, len(old), hashlib.sha256(old).hexdigest())
     target = New(len(new), hashlib.sha256(new).hexdigest())
-    start = head(source, target, BLOCK, limits, contents, pack_, unpack)
+    start = head(source, target, block, limits, contents, pack_, unpack)
     return start + b"".join(stored for _, stored in packed)
 
 

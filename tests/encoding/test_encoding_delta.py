@@ -16,7 +16,8 @@ from otad.delta import places
 from otad.delta.codecs import with_proof
 from otad.delta.faults import Malformed, Unreadable
 from otad.delta.format import Limits
-from otad.delta.ops import Delta, Extent
+from otad.delta.index import OPS
+from otad.delta.ops import Delta, Extent, Zero
 from otad.delta.streams import Segment, pack
 from otad.encoding import Base, Means, Source, choose, delta
 from otad.encoding.delta import DECODER
@@ -200,7 +201,12 @@ def controlled(_: bytes) -> tuple[Segment, bytes]:
     return Segment((Delta(1, every + 1, (Extent(0, 1),)),), bytes(controls), b"", b"x"), b"x"
 
 
-@pytest.mark.parametrize("made", [wide, long, literal, controlled])
+def crumbled(_: bytes) -> tuple[Segment, bytes]:
+    """A block of as many pieces as a segment can make."""
+    return Segment((Zero(2),) * OPS), bytes(2 * OPS)
+
+
+@pytest.mark.parametrize("made", [wide, long, literal, controlled, crumbled])
 def test_no_more_memory_than_the_header_declares(tmp_path: Path, made: Callable[[bytes], tuple[Segment, bytes]]) -> None:
     """Every limit is used up, and none is larger than what is used."""
     old = os.urandom(24 << 20)
@@ -210,7 +216,7 @@ def test_no_more_memory_than_the_header_declares(tmp_path: Path, made: Callable[
     window, output = max((op.reads for op in deltas), default=0), max((op.length for op in deltas), default=0)
     limits = Limits(segment=entry.memory, frame=entry.frame, window=window, output=output, codecs=0, spool=0)
     (tmp_path / "old").write_bytes(old)
-    (tmp_path / "patch").write_bytes(patch(old, new, [segment], limits=limits))
+    (tmp_path / "patch").write_bytes(patch(old, new, [segment], limits=limits, block=1 << 18))
     command = (sys.executable, "-c", MEMORY, tmp_path / "patch", tmp_path / "old", tmp_path)
     subprocess.run(command, check=True, timeout=100)
 

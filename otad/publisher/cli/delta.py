@@ -21,9 +21,7 @@ FILES = 3  # OLD NEW OUT
 
 def delta(
     given: Annotated[list[str], typer.Argument(metavar="DIR OLD... NEW", help="The workspace, and versions of its releases.")],
-    files: Annotated[
-        bool, typer.Option("--files", help="Of files, without a workspace: OLD NEW OUT.")
-    ] = False,
+    files: Annotated[bool, typer.Option("--files", help="Of files, without a workspace: OLD NEW OUT.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show where the bytes go: by operation, by file and folder.")
     ] = False,
