@@ -1,7 +1,11 @@
-"""A patch applied as a device applies it: this module's process loads the decoder, and nothing of the benchmark."""
+"""A patch applied as a device applies it: this module's process loads the decoder, and nothing of the benchmark.
+
+Its output is a pipe of 1 MiB, as that which feeds SWUpdate (`otad/encoding/pump.py`).
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from pathlib import Path
@@ -10,9 +14,12 @@ from otad.delta.apply import apply, check
 from otad.delta.patch import Patch
 from otad.delta.places import image
 
+PIPE = 1 << 20  # bytes
+
 
 def main(old: Path, patch: Path) -> None:
-    """Check the old image, then the new one to stdout."""
+    """Check the old image, then the new one to stdout, which is a pipe."""
+    fcntl.fcntl(sys.stdout, fcntl.F_SETPIPE_SZ, PIPE)
     with patch.open("rb") as file:
         patched = Patch.opened(file)
         with image(old, patched.header.source.length) as base:
