@@ -19,9 +19,10 @@ result, for everybody: a device has to know that both are right. Everybody appli
 table has medians, ratios of speed are medians of the rounds' ratios. CPU times differ by some 30 % from day to day; sizes do not.
 `apply_peak_rss_mib` is the most of any pair, above an interpreter that does nothing.
 
-Of our applying, two fifths are hashing (what is used of the old image, before anything is written; the result), an eighth
-is reading the old image twice, a quarter decoding and adding the sums, a fifth Python, of which a third is its start. Where
-compressed files are made again, the compressor takes more than all that together: [why](adr/0013-deltas.md).
+Of our applying, two fifths are hashing (what is used of the old image, before anything is written; the result), a fifth
+is the kernel's copying (the old image is read twice), a sixth decoding and adding the sums; the rest is Python. Where
+compressed files are made again, the compressor takes nearly as much as all that: [why](adr/0013-deltas.md). Their share is what
+the initrd weighs: here it is that of one board, 13 MB.
 
 ![bytes sent](pictures/delta-bench.svg)
 """
