@@ -1,7 +1,7 @@
 """/boot/initrd.img-VERSION, as initramfs-tools would make it and without running it: cpio, then gzip at its default level.
 
 It is one compressed blob of which most bytes change with every kernel: what deltas are bad at. It holds what a device for one
-board needs to find its root (MODULES=dep), some 13 MB, and not every driver that there is, as a distribution's has (32 MB here).
+board needs to find its root (MODULES=dep), some 14 MB, and not every driver that there is, as a distribution's has (32 MB here).
 """
 
 from __future__ import annotations

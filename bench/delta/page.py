@@ -22,7 +22,7 @@ table has medians, ratios of speed are medians of the rounds' ratios. CPU times 
 Of our applying, two fifths are hashing (what is used of the old image, before anything is written; the result), a fifth
 is the kernel's copying (the old image is read twice), a sixth decoding and adding the sums; the rest is Python. Where
 compressed files are made again, the compressor takes nearly as much as all that: [why](adr/0013-deltas.md). Their share is what
-the initrd weighs: here it is that of one board, 13 MB.
+the initrd weighs: here it is that of one board, 14 MB.
 
 ![bytes sent](pictures/delta-bench.svg)
 """

@@ -45,6 +45,8 @@ from otad.publisher.encode import Progress, fingerprint, quiet
 SEGMENT = 12 << 20
 """Bytes of fresh content that go into one segment: as much, and a little more, are its decoded streams."""
 BLOCK = 1 << 20  # bytes from one hash to the next
+WHOLE = "(the whole file)"
+"""In place of a path, where a payload is one compressed file."""
 MOST = 16 << 20  # bytes of memory that a compressor may take of a device
 PROCESSES = 3  # at most: three of them keep below 1.5 GiB
 LEVEL = 17  # of zstd; 19 saves 4 % and takes two and a half times as long
@@ -117,7 +119,7 @@ def _file_system(image: Stretch, name: str, notes: list[str]) -> FileSystem:
 
 def _one_file(image: Stretch) -> FileSystem:
     """A layer or a model that is compressed as a whole: opened as a compressed file is."""
-    return FileSystem(ext4.LARGEST, (File("/", image.length, (Place(0, 0, image.length),)),))
+    return FileSystem(ext4.LARGEST, (File(WHOLE, image.length, (Place(0, 0, image.length),)),))
 
 
 def _segments(planned: Iterable[Piece]) -> Iterator[list[Piece]]:

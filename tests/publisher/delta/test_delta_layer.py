@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from collections.abc import Callable
@@ -54,3 +55,10 @@ def test_a_layer_that_is_compressed_now_and_was_not_before(tmp_path: Path) -> No
     delta, ledger = made(old, new, tmp_path)
     assert delta.stat().st_size < 24_000
     assert {line.operation for line in ledger.lines} >= {"pack", "delta"}
+
+
+def test_a_layer_that_nothing_makes_again_is_named(tmp_path: Path) -> None:
+    for name, version in (("old", 1), ("new", 2)):
+        (tmp_path / name).write_bytes(gzip.compress(layer(version=version), mtime=1))
+    _, ledger = made(tmp_path / "old", tmp_path / "new", tmp_path)
+    assert ledger.notes[-1].startswith("(the whole file): no gzip that a device could run makes it again")
