@@ -18,7 +18,7 @@ from bench.delta import measure, page, plot
 from bench.delta.contenders import contenders
 from bench.delta.figures import Measured, figures
 from bench.delta.measure import Failed
-from bench.delta.pairs import FULL, PAIRS, SMALL, Pair
+from bench.delta.pairs import FULL, PAIRS, SMALL, Pair, packages
 from bench.delta.runs import HASH, Images, Result, results
 from simulator.qemu.cache import Cache
 from simulator.qemu.tools import NotReady
@@ -63,7 +63,7 @@ def _idle() -> float:
 
 def _changes(old: Path, new: Path) -> str:
     """How the packages differ that two images were made of."""
-    before, after = ((image.parent / "packages.txt").read_text().split() for image in (old, new))
+    before, after = packages(old), packages(new)
     changed = len(set(after) - set(before))
     return f"{changed} of {len(after)} packages are other than in the old image."
 

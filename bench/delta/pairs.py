@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.delta.release import Release, Size, Suite
 from simulator.qemu.cache import Cache
+from simulator.qemu.tools import NotReady
 
 SMALL = Size(
     192,
@@ -92,8 +93,19 @@ class Pair:
     against: tuple[str, ...] = ("otad", "xdelta3", "zstd_patch_from_3")
 
     def made(self, cache: Cache, size: Size) -> tuple[Path, Path]:
-        """Both images. Raises NotReady."""
-        return self.old.made(cache, size), self.new.made(cache, size)
+        """Both images. Raises NotReady, also when they are of the same packages."""
+        old, new = self.old.made(cache, size), self.new.made(cache, size)
+        if packages(old) == packages(new):
+            raise NotReady(
+                f"both images of the pair {self.name} are of the same packages, so a delta of them says nothing: apt knows no "
+                "updates here. Run apt-get update, with Debian's security updates among its sources"
+            )
+        return old, new
+
+
+def packages(image: Path) -> list[str]:
+    """The Debian packages that an image was made of."""
+    return (image.parent / "packages.txt").read_text().split()
 
 
 PAIRS = (

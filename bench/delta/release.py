@@ -93,5 +93,6 @@ def _fetched(cache: Cache, suite: Suite, size: Size) -> list[Path]:
         shutil.rmtree(part / "apt")
 
     name = f"delta-debs-{size.mib}-{suite.name}{'-updates' if suite.updates else ''}"
-    folder = cache.entry(name, [repr((suite, size.packages)).encode()], make, room=size.mib << 20)
+    origins = debian.origins_of(suite.name, updates=suite.updates)
+    folder = cache.entry(name, [repr((suite, size.packages, origins)).encode()], make, room=size.mib << 20)
     return sorted(deb for deb in (folder / "debs").iterdir() if not deb.name.startswith(size.without))

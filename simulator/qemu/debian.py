@@ -45,8 +45,7 @@ def source(package: str, folder: Path, log: Path) -> Path:
 
 def packages(names: Iterable[str], suite: str, architecture: str, folder: Path, log: Path, *, updates: bool = True) -> Path:
     """Fetch `names` and what they depend on, with all `updates` or as last released; the folder of the .deb files."""
-    listed = [f"deb {origin}" for origin in _of(suite, origins()) if updates or f" {suite} " in origin]
-    apt = _apt(folder / "apt", listed)
+    apt = _apt(folder / "apt", [f"deb {origin}" for origin in origins_of(suite, updates=updates)])
     (folder / "apt" / "status").touch()  # nothing is installed
     foreign = {
         "Dir::State::status": f"{folder}/apt/status",
@@ -59,9 +58,13 @@ def packages(names: Iterable[str], suite: str, architecture: str, folder: Path, 
     return folder / "apt" / "cache" / "archives"
 
 
-def _of(suite: str, here: list[str]) -> list[str]:
-    """The origins of `suite` where this machine has those of its own: http://... bookworm-security main, for bookworm."""
-    return [re.sub(r" [a-z]+", f" {suite}", origin, count=1) for origin in here]
+def origins_of(suite: str, *, updates: bool = True) -> list[str]:
+    """The origins of `suite` where this machine has those of its own: http://... bookworm-security main, for bookworm.
+
+    Raises NotReady as `origins` does.
+    """
+    every = [re.sub(r" [a-z]+", f" {suite}", origin, count=1) for origin in origins()]
+    return [origin for origin in every if updates or f" {suite} " in origin]
 
 
 def _apt(state: Path, sources: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.delta import tree
-from bench.delta.pairs import PAIRS
+from bench.delta.pairs import PAIRS, Pair
 from bench.delta.release import Release, Size, Suite
 from otad.publisher import image
 from otad.publisher.delta import ext4
@@ -55,6 +55,7 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> None:
     except NotReady as error:
         pytest.skip(str(error))
     monkeypatch.setattr(debian, "packages", fetch)
+    monkeypatch.setattr(debian, "origins", lambda: ["http://localhost/debian/ bookworm main"])
 
 
 def made(folder: Path, release: Release) -> Path:
@@ -85,6 +86,13 @@ def test_an_edition_of_our_own_and_nothing_compressed(tmp_path: Path) -> None:
     assert not [path for path in files(plain) if "initrd" in path or path.endswith(".gz")]
     said = subprocess.run(["debugfs", "-R", "cat /etc/a.conf", plain], capture_output=True, text=True, check=True).stdout
     assert said == "one\n# Site settings, edition 2\ntwo\n"
+
+
+def test_a_pair_of_the_same_packages_is_refused(tmp_path: Path) -> None:
+    """Whose apt knows no updates would get wonderful figures."""
+    pair = Pair("minor", Release("factory", POINT), Release("updated", POINT, edition=2), "")
+    with pytest.raises(NotReady, match=r"the pair minor are of the same packages.*Run apt-get update"):
+        pair.made(Cache(tmp_path), SIZE)
 
 
 def test_every_pair_is_of_two_releases() -> None:
