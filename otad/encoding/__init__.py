@@ -2,7 +2,8 @@
 
 Rules:
  1. A decoder never holds the payload: it streams, in memory that its encoding declares.
- 2. A decoder proves nothing: whoever reads the stream hashes it while it flows (`pump.py`, where it feeds a program).
+ 2. Every byte of the payload is proved once. A decoder that must do it anyway, to find out where it went wrong, says so
+    (`proves`); of any other, whoever reads the stream hashes it while it flows (`pump.py`, where it feeds a program).
  3. A new type of encoding is one new module here with a `DECODER`; its name in documents is that decoder's `type`.
 """
 
@@ -19,9 +20,13 @@ from otad.formats.encodings import Encoding
 
 
 class Decoder(Protocol):
-    """Decodes one type of encoding. Blocking: run it in a thread."""
+    """Decodes one type of encoding. Blocking: run it in a thread.
+
+    proves  no byte comes out of `stream` that is not the payload's, and it ends without an error only after the last one
+    """
 
     type: str
+    proves: bool
 
     def refuses(self, encoding: Encoding, base: Base | None) -> str | None:
         """Why this device cannot decode it (a tool, its base), in words; None when it can. `base`: the encoding's, if at hand."""

@@ -20,6 +20,8 @@ from otad.formats.encodings import Encoding
 class Alone:
     """What decoders have in common that need nothing but the blob."""
 
+    proves = False
+
     def refuses(self, encoding: Encoding, base: Base | None) -> str | None:
         """See Decoder."""
         del base

@@ -4,7 +4,8 @@ Rules:
  1. The patch's own hash is checked first, each time it is opened: no library sees a byte that was not signed for.
  2. A patch is refused before it is fetched when its base is not here, or a compressor that it needs does not make here what it
     made where the patch comes from.
- 3. Whatever is wrong is Corrupt, naming what is: the patch, the base, a compressor, the disk. Another encoding will do.
+ 3. What comes out is held against the payload's own hash and length, block by block, before it leaves.
+ 4. Whatever is wrong is Corrupt, naming what is: the patch, the base, a compressor, the disk. Another encoding will do.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Delta:
     """A patch over a base. Remembers which compressors were proved: a process that sleeps when nothing is due asks again."""
 
     type = "delta"
+    proves = True
 
     def __init__(self) -> None:
         self._lacking: dict[str, str | None] = {}
@@ -76,6 +78,8 @@ def _opened(source: Source) -> Iterator[tuple[Patch, Readable]]:
         with reading(source.blob), source.blob.open("rb", buffering=0) as blob:
             _hashed(blob, source.blob.name)
             patch = Patch.opened(blob, source.memory)
+            if patch.header.target != (source.length, source.sha256):
+                raise Malformed(f"it makes the payload {patch.header.target.sha256[:12]}, and {source.sha256[:12]} is wanted")
             with image(_base(source, patch), patch.header.source.length) as old:
                 yield patch, old
     except Fault as fault:

@@ -2,8 +2,8 @@
 
 Rules:
  1. A plain blob is handed over as the file that it is: the program reads it, and costs us nothing.
- 2. Anything else is decoded into a pipe. The last bytes are held back until the hash over all of them is right: a program that
-    was fed wrong bytes never sees their end, so it cannot succeed.
+ 2. Anything else is decoded into a pipe. The last bytes are held back until all of them are proved, by the decoder or by a
+    hash here: a program that was fed wrong bytes never sees their end, so it cannot succeed.
  3. The proof does not depend on the program: when it stops reading (EPIPE), the rest is still decoded and hashed. `feed` ends
     without an error only if every byte was right.
 """
@@ -69,13 +69,13 @@ def direct(source: Source) -> BinaryIO:
 
 
 class _Pump:
-    """Decodes, hashes and writes one payload, in the thread that runs it: a second thread only took its time from SWUpdate's."""
+    """Decodes, proves and writes one payload, in the thread that runs it: a second thread only took its time from SWUpdate's."""
 
     def __init__(self, source: Source, into: int, stop: threading.Event) -> None:
         self._source = source
         self._into = into
         self._stop = stop
-        self._digest = hashlib.sha256()
+        self._digest = None if source.decoder.proves else hashlib.sha256()
         self._held: deque[bytes] = deque()
         self._holding = 0  # bytes of them
         self._read = True  # the program still reads
@@ -84,15 +84,16 @@ class _Pump:
         """All of it, then close the pipe. Raises Corrupt; Stopped when asked to stop."""
         try:
             length = self._decode()
-            if (self._digest.hexdigest(), length) != (self._source.sha256, self._source.length):
-                raise _differs(self._source, self._digest.hexdigest(), length)
+            found = self._digest.hexdigest() if self._digest else self._source.sha256
+            if (found, length) != (self._source.sha256, self._source.length):
+                raise _differs(self._source, found, length)
             while self._held:
                 self._write(self._held.popleft())
         finally:
             os.close(self._into)
 
     def _decode(self) -> int:
-        """Everything but the tail is hashed and written when this returns the decoded length."""
+        """Everything but the tail is proved and written when this returns the decoded length."""
         length = 0
         with contextlib.closing(self._source.stream()) as pieces:
             for piece in pieces:
@@ -101,7 +102,8 @@ class _Pump:
                 length += len(piece)
                 if length > self._source.length:
                     raise _differs(self._source, "more bytes", length)
-                self._digest.update(piece)
+                if self._digest:
+                    self._digest.update(piece)
                 self._pass(piece)
         return length
 

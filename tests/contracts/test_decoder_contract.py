@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -45,6 +46,17 @@ def test_it_takes_what_it_can_decode(source: Source) -> None:
     pieces = list(source.stream())
     assert b"".join(pieces) == delta.NEW
     assert all(0 < len(piece) <= PIECE for piece in pieces)
+
+
+@pytest.mark.parametrize("wanted", [{"sha256": "0" * 64}, {"length": len(delta.NEW) - 1}, {"length": len(delta.NEW) + 1}])
+def test_one_that_proves_gives_nothing_but_the_payload(source: Source, wanted: dict[str, Any]) -> None:
+    """Nobody hashes it again. Of the others it is nothing to them what must come out."""
+    stream = replace(source, **wanted).stream()
+    if not source.decoder.proves:
+        assert b"".join(stream) == delta.NEW
+        return
+    with pytest.raises(Corrupt):
+        next(stream)
 
 
 def test_it_decodes_twice_at_once_and_can_be_left(source: Source) -> None:
