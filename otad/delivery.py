@@ -159,7 +159,8 @@ class CachedDelivery:
         means = await self._means()
         base = means.bases.get(encoding.base or "")
         blob, decoder = self._cache.path(encoding.blob), means.decoders[encoding.type]
-        return Source(blob, decoder, payload.sha256, payload.length, base, encoding.memory or None)
+        memory, reserve = encoding.memory or means.memory, self._cache.room.reserve
+        return Source(blob, decoder, payload.sha256, payload.length, base, memory, reserve)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +11,7 @@ import pytest
 
 from otad.bootenv import Slot
 from otad.delivery import CachedDelivery
-from otad.encoding import Means, decoders
+from otad.encoding import Means, Source, decoders
 from otad.errors import Corrupt, NotServed, OtadError, RetryLater
 from otad.fetch.cache import Cache
 from otad.formats.encodings import Encoding, Encodings
@@ -54,6 +55,28 @@ async def fetched(server: Server, cache: Cache) -> Fetched:
     unused = cast("Any", None)
     given = CachedDelivery(document, cache, cast("Any", server), means, {PayloadKind.SYSTEM: unused}, lambda *_: None)
     return await given.fetch(ATTEMPT, RELEASE)
+
+
+async def test_who_declares_no_memory_may_take_what_the_device_allows(tmp_path: Path) -> None:
+    """An encoding's `memory` is 0 where nobody wrote one: no licence for more."""
+    cache, taken = Cache(tmp_path, 5), []
+    encoding = SMALL.model_copy(update={"blob": hashlib.sha256(b"xyz").hexdigest()})
+    cache.path(encoding.blob).write_bytes(b"xyz")
+
+    async def document(*_: str) -> Encodings:
+        return Encodings(release="b" * 64, of={SYSTEM.sha256: (encoding,)})
+
+    async def means() -> Means:
+        return Means(decoders(), memory=1 << 20)
+
+    class Handler:
+        async def check(self, _payload: Payload, source: Source, _target: Slot) -> None:
+            taken.append(source)
+
+    unused = cast("Any", None)
+    given = CachedDelivery(document, cache, unused, means, {PayloadKind.SYSTEM: cast("Any", Handler())}, unused)
+    await given.prove(ATTEMPT, RELEASE, Slot.B)
+    assert [(source.memory, source.reserve) for source in taken] == [(1 << 20, 5)]
 
 
 def test_forgetting_empties_the_cache(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from otad.delta.apply import apply, check
 from otad.delta.patch import Patch
-from otad.delta.places import image
+from otad.delta.places import Spool, image
 
 PIPE = 1 << 20  # bytes
 
@@ -22,10 +22,11 @@ def main(old: Path, patch: Path) -> None:
     fcntl.fcntl(sys.stdout, fcntl.F_SETPIPE_SZ, PIPE)
     with patch.open("rb") as file:
         patched = Patch.opened(file)
-        with image(old, patched.header.source.length) as base:
+        limits = patched.header.limits
+        with image(old, patched.header.source.length) as base, Spool(os.fspath(patch.parent), limits.spool) as spool:
             for _ in check(patched, base):
                 pass
-            for piece in apply(patched, base, os.fspath(patch.parent)):
+            for piece in apply(patched, base, spool):
                 sys.stdout.buffer.write(piece)
 
 

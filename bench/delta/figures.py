@@ -32,6 +32,7 @@ def _effort(ours: Result, other: Result) -> float | None:
 
 RATIOS: dict[str, tuple[Ratio, str, str]] = {
     "delta_vs_xdelta3": (_size, "minor", YARDSTICK),
+    "delta_vs_xdelta3_lzma": (_size, "minor", "xdelta3_lzma"),
     "delta_vs_xdelta3_plain": (_size, "plain", YARDSTICK),
     "delta_vs_zstd_patch_from_3": (_size, "minor", "zstd_patch_from_3"),
     "delta_vs_zstd_patch_from_19": (_size, "minor", "zstd_patch_from_19"),

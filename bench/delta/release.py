@@ -56,7 +56,7 @@ class Release:
         debs = [deb for deb in _fetched(cache, self.suite, size) if not self._is_newer(deb)]
         if self.later:
             debs += [deb for deb in _fetched(cache, self.later, size) if self._is_newer(deb)]
-        texts = [inspect.getsource(module) for module in (tree, edits, initrd)]
+        texts = [inspect.getsource(module) for module in (tree, edits, initrd, image)]
         entry = cache.entry(
             f"delta-{size.mib}-{self.name}",
             [fact.encode() for fact in (repr((self, size)), *(deb.name for deb in debs), *texts)],

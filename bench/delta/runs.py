@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
 import psutil
@@ -72,7 +73,8 @@ def _made(cache: Cache, contender: Contender, images: Images) -> tuple[Result, P
     if why := _excuse(contender, images):
         return Result(contender.name, contender.title, why=why), None
     facts = [text.encode() for text in (contender.make, contender.apply, *images.hashes)]
-    facts += [file.read_bytes() for path in contender.made_of for file in _programs(path)]
+    facts += [file.read_bytes() for file in _programs(contender)]
+    facts += [f"{name} {_version(name)}".encode() for name in contender.libraries]
     name = f"delta-made-{images.hashes[0][:8]}-{images.hashes[1][:8]}-{contender.name}"
     kept = cache.entry(name, facts, lambda part: _make(contender, images, part), room=2 * images.new.stat().st_size)
     told = json.loads((kept / "result.json").read_text())
@@ -80,8 +82,17 @@ def _made(cache: Cache, contender: Contender, images: Images) -> tuple[Result, P
     return Result(**{**told, "made": made, "applied": ()}), kept / "patch" if made else None
 
 
-def _programs(path: Path) -> list[Path]:
-    return [path] if path.is_file() else sorted(path.rglob("*.py"))
+def _programs(contender: Contender) -> list[Path]:
+    """All that a patch is made by, ours or installed."""
+    tools = (Path(found) for tool in contender.tools if (found := shutil.which(tool)))
+    return [*tools, *(file for path in contender.made_of for file in ([path] if path.is_file() else sorted(path.rglob("*.py"))))]
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "is not installed"
 
 
 def _excuse(contender: Contender, images: Images) -> str:

@@ -48,16 +48,13 @@ def check(patch: Patch, image: Readable) -> Iterator[int]:
         yield done
 
 
-def apply(patch: Patch, image: Readable, folder: str) -> Iterator[bytes]:
-    """The target, in pieces of at most OUT; whoever got the last one got the target. `folder`: on a disk, for the spool.
+def apply(patch: Patch, image: Readable, spool: Spool) -> Iterator[bytes]:
+    """The target, in pieces of at most OUT; whoever got the last one got the target.
 
     Raises a Fault of any kind.
     """
     expected, done, digest = iter(patch.contents.new), 0, hashlib.sha256()
-    with (
-        Spool(folder, patch.header.limits.spool) as spool,
-        closing(_Run(patch, Hashed(image, patch.contents.ranges), spool)) as run,
-    ):
+    with closing(_Run(patch, Hashed(image, patch.contents.ranges), spool)) as run:
         for made in map(b"".join, _blocks(_coarse(run.target()), patch.header.block)):
             wanted = next(expected, None)
             if wanted is None:
@@ -188,7 +185,10 @@ def _coarse(pieces: Iterable[_Bytes]) -> Iterator[_Bytes]:
     """The same bytes, without crumbs: a block of these would take many times its length to hold."""
     crumbs = bytearray()
     for piece in pieces:
-        if len(piece) >= CRUMB and not crumbs:
+        if len(piece) >= CRUMB:
+            if crumbs:
+                yield bytes(crumbs)
+                crumbs.clear()
             yield piece
             continue
         crumbs += piece

@@ -72,7 +72,7 @@ def compressor(name: str) -> Compressor:
     """The one that a patch calls `name`, with or without a proof. Raises Unpackable for a name that is not known."""
     name = name.partition("#")[0]
     if found := _GZIP.fullmatch(name):
-        return Compressor(lambda _: MIB, lambda length: Program(name.split(), length))
+        return Compressor(lambda _: 2 * MIB, lambda length: Program(name.split(), length))
     if found := _XZ.fullmatch(name):
         return _xz(*found.groups())
     if found := _ZSTD.fullmatch(name):
@@ -196,11 +196,18 @@ def _xz(check: str, preset: str, extreme: str, kib: str) -> Compressor:
 
 
 def _zstd(level: int, *, threads: int, program: bool) -> Compressor:
-    """With a thread of its own it keeps jobs of four windows too, one at work and one that comes."""
+    """With a thread of its own it works in jobs of four windows, at least 1 MiB: four of them come, three wait to be taken.
+
+    The program takes 4 MiB itself. Source: lib/compress/zstdmt_compress.c, ZSTDMT_computeTargetJobLog and
+    ZSTDMT_initCStream_internal.
+    """
 
     def memory(length: int) -> int:
         parameters = zstandard.ZstdCompressionParameters.from_level(level, source_size=length)
-        return parameters.estimated_compression_context_size() + (8 * threads + 1) * (1 << parameters.window_log) + MIB
+        window = 1 << parameters.window_log
+        job = max(4 * window, MIB)
+        jobs = threads * (min(4 * job, length) + min(3 * job, length))
+        return parameters.estimated_compression_context_size() + window + jobs + (5 if program else 1) * MIB
 
     def begin(length: int) -> Packer:
         if program:

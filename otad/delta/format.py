@@ -27,7 +27,7 @@ START = len(MAGIC) + 5  # bytes before the header
 HASH = 32
 
 HEADER = 1 << 16  # bytes of a header, at most
-INDEX = 1 << 22  # bytes of a decoded index, at most
+INDEX = 1 << 20  # bytes of a decoded index, at most
 SMALLEST_BLOCK, LARGEST_BLOCK = 1 << 16, 1 << 24
 SIZE = (1 << 62) - 1  # the largest length
 CODECS = 64  # names of compressors, and of decompressors, at most

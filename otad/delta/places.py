@@ -122,31 +122,39 @@ def image(path: Path, length: int) -> Iterator[Readable]:
     except OSError as error:
         raise Changed(f"{path} cannot be opened: {error.strerror}") from error
     with os.fdopen(descriptor, "rb", buffering=0) as file:
+        if (there := os.lseek(descriptor, 0, os.SEEK_END)) < length:  # a device has no other size
+            raise Changed(f"{path} has {there} bytes, and the patch is for {length}")
         yield Medium(file, length) if device else Image(file, length)
 
 
 class Spool:
-    """What the last UNPACK gave; at most `room` bytes, in `folder`. Raises NoRoom."""
+    """What the last UNPACK gave: at most `room` bytes in `folder`, of whose disk `reserve` bytes stay free. Raises NoRoom."""
 
-    def __init__(self, folder: str, room: int) -> None:
+    def __init__(self, folder: str, room: int, reserve: int = 0) -> None:
         self._length = 0
         with ExitStack() as failed:
             try:
                 self._file = failed.enter_context(TemporaryFile(dir=folder, buffering=0))
                 if room:
                     os.posix_fallocate(self._file.fileno(), 0, room)
+                disk = os.fstatvfs(self._file.fileno())
             except OSError as error:
                 raise NoRoom(f"{folder} has no room for {room} bytes: {error.strerror}") from error
+            if room and disk.f_bavail * disk.f_frsize < reserve:
+                raise NoRoom(f"{folder} has no room for {room} bytes: {reserve} must stay free")
             failed.pop_all()
 
     def fill(self, pieces: Iterable[bytes]) -> None:
         """New content. Raises NoRoom."""
         self._length = 0
         for piece in pieces:
-            try:
-                self._length += os.pwrite(self._file.fileno(), piece, self._length)
-            except OSError as error:
-                raise NoRoom(f"the spool cannot be written: {error.strerror}") from error
+            rest = memoryview(piece)
+            while rest:
+                try:
+                    done = os.pwrite(self._file.fileno(), rest, self._length)
+                except OSError as error:
+                    raise NoRoom(f"the spool cannot be written: {error.strerror}") from error
+                rest, self._length = rest[done:], self._length + done
 
     def read(self, at: int, count: int) -> bytes:
         """See Readable."""

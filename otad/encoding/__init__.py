@@ -55,6 +55,7 @@ class Source:
 
     base    what it is a difference to
     memory  bytes that decoding it may take; None: any
+    reserve bytes of the cache's disk that must stay free of whatever decoding puts there
     """
 
     blob: Path
@@ -63,6 +64,7 @@ class Source:
     length: int
     base: Base | None = None
     memory: int | None = None
+    reserve: int = 0
 
     def check(self) -> Iterator[int]:
         """See Decoder."""

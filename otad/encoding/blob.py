@@ -35,7 +35,7 @@ class Alone:
 
 @contextmanager
 def reading(blob: Path) -> Iterator[None]:
-    """Turn an OSError of opening or reading `blob` into Corrupt "blob-unreadable". Nothing else may be done inside."""
+    """Turn an OSError of opening or reading `blob` into Corrupt "blob-unreadable". What else is done inside tells its own."""
     try:
         yield
     except OSError as error:

@@ -57,13 +57,13 @@ class Delta:
         with _opened(source) as (patch, image):
             for why in filter(None, map(self._lacks, patch.header.needs)):
                 raise Unpackable(why)
-            with Spool(_folder(source), patch.header.limits.spool):
+            with _spool(source, patch):
                 yield from applying.check(patch, image)
 
     def stream(self, source: Source) -> Generator[bytes, None, None]:
         """See Decoder."""
-        with _opened(source) as (patch, image):
-            yield from applying.apply(patch, image, _folder(source))
+        with _opened(source) as (patch, image), _spool(source, patch) as spool:
+            yield from applying.apply(patch, image, spool)
 
     def _lacks(self, need: str) -> str | None:
         if need not in self._lacking:
@@ -101,8 +101,8 @@ def _base(source: Source, patch: Patch) -> Path:
     return base.path
 
 
-def _folder(source: Source) -> str:
-    return os.fspath(source.blob.parent)
+def _spool(source: Source, patch: Patch) -> Spool:
+    return Spool(os.fspath(source.blob.parent), patch.header.limits.spool, source.reserve)
 
 
 def _corrupt(source: Source, fault: Fault) -> Corrupt:

@@ -4,7 +4,9 @@ Rules:
  1. The same tree, size, release and e2fsprogs give the same bytes: UUID and hash seed come from product and version, times from
     SOURCE_DATE_EPOCH (change and access times always; modification times stay those of the files, on which Python's .pyc rest).
  2. The features are those of ext4 before e2fsprogs 1.47: U-Boot and the kernels of Jetsons read them.
- 3. The tree itself is not touched: release.json is written into the image, and read back, for debugfs exits 0 on failure.
+ 3. Files lie in one piece: all that the file system notes of itself stands in front, and nothing is repeated further on. A delta
+    makes a compressed file again only in one piece; of a slot that is only ever written whole, no spare superblock is of use.
+ 4. The tree itself is not touched: release.json is written into the image, and read back, for debugfs exits 0 on failure.
 """
 
 from __future__ import annotations
@@ -29,9 +31,10 @@ SMALL = 64 << 20
 """Bytes: below, mkfs.ext4 chooses. A journal has at least 1024 blocks, and would take the room of the files."""
 IDENTITY = "/usr/lib/otad/release.json"
 FEATURES = (
-    "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,"
-    "sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
+    "none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,"
+    "sparse_super2,large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
 )
+LAYOUT = "num_backup_sb=0,packed_meta_blocks=1,root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0"
 FIRST_INODE = 11  # lost+found; those before it are the file system's own, of which only 2, the root, has times that matter
 ROOT_INODE = 2
 
@@ -65,7 +68,7 @@ def from_directory(tree: Path, out: Path, identity: Identity, make: Make) -> Non
     with drafts.draft(out.parent) as new:
         new.file.truncate(make.size)
         image = str(new.path)
-        options = f"hash_seed={seed},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0"
+        options = f"{LAYOUT},hash_seed={seed}"
         blocks = () if make.size < SMALL else ("-b", str(BLOCK))
         _run(
             ["mkfs.ext4", "-q", "-F", *blocks, "-m", "0", "-O", FEATURES, "-U", str(seed), "-E", options, "-d", str(tree), image],

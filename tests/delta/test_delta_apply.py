@@ -12,7 +12,7 @@ from otad.delta.faults import Changed, Malformed, Unpackable
 from otad.delta.format import Limits
 from otad.delta.ops import Copy, Delta, Extent, Pack, Raw, Unpack, Zero
 from otad.delta.patch import Patch
-from otad.delta.places import Image
+from otad.delta.places import Image, Spool
 from otad.delta.streams import Segment
 from tests.delta.making import BLOCK, LIMITS, Maker, blob, patch
 
@@ -28,7 +28,8 @@ def run(tmp_path: Path, made: bytes, old: bytes = OLD) -> bytes:
         opened = Patch.opened(file, 1 << 26)
         place = Image(image, opened.header.source.length)
         list(check(opened, place))
-        pieces = list(apply(opened, place, str(tmp_path)))
+        with Spool(str(tmp_path), opened.header.limits.spool) as spool:
+            pieces = list(apply(opened, place, spool))
     assert all(0 < len(piece) <= applying.OUT for piece in pieces)
     return b"".join(pieces)
 
@@ -95,8 +96,8 @@ def test_a_root_that_was_written_to_is_found_before_anything_is_made(tmp_path: P
 def test_a_root_that_changes_after_the_check_gives_nothing_wrong(tmp_path: Path) -> None:
     made = patch(OLD, OLD, [Maker(OLD).copy(0, len(OLD)).segment()])
     (tmp_path / "old").write_bytes(OLD[:140_000] + b"?" + OLD[140_001:])
-    with blob(tmp_path, made).open("rb") as file, (tmp_path / "old").open("rb") as image:
-        came = apply(Patch.opened(file), Image(image, len(OLD)), str(tmp_path))
+    with blob(tmp_path, made).open("rb") as file, (tmp_path / "old").open("rb") as image, Spool(str(tmp_path), 0) as spool:
+        came = apply(Patch.opened(file), Image(image, len(OLD)), spool)
         assert next(came) + next(came) == OLD[: 2 * BLOCK]
         with pytest.raises(Changed):
             list(came)

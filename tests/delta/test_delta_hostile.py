@@ -19,7 +19,7 @@ from otad.delta.format import Header, Limits, New, Old, pack_header
 from otad.delta.index import Contents, pack_index
 from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero
 from otad.delta.patch import Patch
-from otad.delta.places import Image
+from otad.delta.places import Image, Spool
 from otad.delta.streams import Entry
 from tests.delta.making import BLOCK, PAYLOAD, growing, hashes
 
@@ -100,4 +100,5 @@ def test_nothing_but_the_target_leaves(parts: list[tuple[Entry, bytes]], new: by
             patch = Patch.opened(file)
             image = Image(old, len(OLD))
             assert list(check(patch, image))
-            assert b"".join(apply(patch, image, folder)) == new
+            with Spool(folder, patch.header.limits.spool) as spool:
+                assert b"".join(apply(patch, image, spool)) == new

@@ -16,14 +16,14 @@ from otad.delta import places
 from otad.delta.codecs import with_proof
 from otad.delta.faults import Malformed, Unreadable
 from otad.delta.format import Limits
-from otad.delta.index import OPS
-from otad.delta.ops import Delta, Extent, Zero
+from otad.delta.index import OPS, RANGES
+from otad.delta.ops import Copy, Delta, Extent, Zero
 from otad.delta.streams import Segment, pack
 from otad.encoding import Base, Means, Source, choose, delta
 from otad.encoding.delta import DECODER
 from otad.errors import Corrupt
 from otad.formats.encodings import Encoding
-from tests.delta.making import PAYLOAD, Maker, blob, patch
+from tests.delta.making import LIMITS, PAYLOAD, Maker, blob, patch
 from tests.fuzz.delta import NEW, OLD, patches
 from tests.support.mounts import attached, mounted, need_root, run
 
@@ -86,6 +86,19 @@ def test_a_disk_without_room_for_the_spool(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "posix_fallocate", full)
     source = given(tmp_path)
     assert code(lambda: list(source.check())) == code(lambda: list(source.stream())) == "no-room-for-spool"
+
+
+def test_a_spool_leaves_of_the_disk_what_the_journal_needs(tmp_path: Path) -> None:
+    source = replace(given(tmp_path), reserve=1 << 60)
+    assert code(lambda: list(source.check())) == code(lambda: list(source.stream())) == "no-room-for-spool"
+    small = patch(OLD, NEW, [Maker(OLD).raw(NEW).segment()], limits=LIMITS._replace(spool=0))
+    assert b"".join(replace(given(tmp_path, small), reserve=1 << 60).stream()) == NEW, "it puts nothing there"
+
+
+def test_a_patch_for_a_larger_image_than_there_is(tmp_path: Path) -> None:
+    """The work that it may do grows with the length that it tells."""
+    source = given(tmp_path, patch(OLD + bytes(1 << 20), NEW, [Maker(OLD).raw(NEW).segment()]))
+    assert code(lambda: list(source.check())) == code(lambda: list(source.stream())) == "base-changed"
 
 
 def test_a_disk_that_loses_the_spool_is_not_the_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +165,7 @@ from pathlib import Path
 import bsdiff4
 from otad.delta.apply import apply, check
 from otad.delta.patch import Patch
-from otad.delta.places import Image
+from otad.delta.places import Image, Spool
 
 
 def held(what):
@@ -166,8 +179,9 @@ with open(sys.argv[1], "rb") as file, open(sys.argv[2], "rb") as old:
     patch = Patch.opened(file)
     image = Image(old, patch.header.source.length)
     list(check(patch, image))
-    for _ in apply(patch, image, sys.argv[3]):
-        pass
+    with Spool(sys.argv[3], patch.header.limits.spool) as spool:
+        for _ in apply(patch, image, spool):
+            pass
 took = held("VmHWM") - before
 assert took <= patch.header.memory, (took, patch.header.memory)
 """
@@ -182,6 +196,17 @@ def long(old: bytes) -> tuple[Segment, bytes]:
     """Outputs, one after the other."""
     length = 10 << 20
     return Maker(old).same(length, [Extent(0, length)]).same(length, [Extent(0, length)]).segment(), 2 * old[:length]
+
+
+def behind(old: bytes) -> tuple[Segment, bytes]:
+    """A crumb, and right behind it all that a DELTA can make."""
+    length = 10 << 20
+    return Maker(old).raw(b"x").same(length, [Extent(0, length)]).segment(), b"x" + old[:length]
+
+
+def scattered(old: bytes) -> tuple[Segment, bytes]:
+    """As many ranges as an index names."""
+    return Segment(tuple(Copy(1, at) for at in range(0, 2 * RANGES, 2))), old[: 2 * RANGES : 2]
 
 
 def literal(_: bytes) -> tuple[Segment, bytes]:
@@ -206,7 +231,7 @@ def crumbled(_: bytes) -> tuple[Segment, bytes]:
     return Segment((Zero(2),) * OPS), bytes(2 * OPS)
 
 
-@pytest.mark.parametrize("made", [wide, long, literal, controlled, crumbled])
+@pytest.mark.parametrize("made", [wide, long, behind, scattered, literal, controlled, crumbled])
 def test_no_more_memory_than_the_header_declares(tmp_path: Path, made: Callable[[bytes], tuple[Segment, bytes]]) -> None:
     """Every limit is used up, and none is larger than what is used."""
     old = os.urandom(24 << 20)

@@ -310,6 +310,7 @@ class Halting:
     """Decodes nothing, and stops half way until it is let go."""
 
     type = "halting"
+    proves = False
 
     def __init__(self) -> None:
         self.go = threading.Event()

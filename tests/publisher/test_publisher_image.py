@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from otad.errors import OtadError, Rejected
+from otad.publisher.delta import ext4
 from otad.publisher.image import IDENTITY, SMALL, Identity, Make, from_directory, identity, source_date_epoch
 
 WHAT = Identity(product="camera", version="1.1.0")
@@ -57,6 +58,15 @@ def test_it_is_sound_and_holds_the_tree(tree: Path, tmp_path: Path) -> None:
 def test_its_blocks_are_those_that_deltas_want_where_there_is_room(tree: Path, tmp_path: Path, size: int, block: int) -> None:
     from_directory(tree, tmp_path / "x.img", WHAT, replace(MAKE, size=size))
     assert f"Block size:               {block}\n" in debugfs(tmp_path / "x.img", "stats -h")
+
+
+def test_a_file_is_not_divided_by_what_the_file_system_notes(tree: Path, tmp_path: Path) -> None:
+    """A spare superblock, 128 MiB from the beginning and then on, would cut a compressed file in two: no PACK, no small delta."""
+    (tree / "large").write_bytes(b"x" * (150 << 20))
+    from_directory(tree, tmp_path / "x.img", WHAT, replace(MAKE, size=256 << 20))
+    subprocess.run(["e2fsck", "-fn", tmp_path / "x.img"], check=True, capture_output=True)
+    (large,) = (file for file in ext4.read((tmp_path / "x.img").read_bytes()).files if file.path == "/large")
+    assert len(large.extents) == 1
 
 
 def test_a_tree_that_says_already_what_it_was_gives_a_sound_image(tree: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ class Contender:
     checks_old  apply finds out by itself whether `$old` is the image that the patch was made from
     checks_new  and whether what it makes is the new image
     made_of     files, and folders of files, of one that is made here: it is made anew when a program of them changes
+    libraries   packages of Python that it stands on: when another version of one is installed, the same
     """
 
     name: str
@@ -40,6 +41,7 @@ class Contender:
     checks_old: bool = False
     checks_new: bool = False
     made_of: tuple[Path, ...] = ()
+    libraries: tuple[str, ...] = ()
 
 
 def contenders() -> Iterator[Contender]:

@@ -28,6 +28,7 @@ CONTENDERS = (
         f'{_RUN} apply "$old" patch',
         checks_old=True,
         made_of=(Path(__file__),),
+        libraries=("zstandard",),
     ),
 )
 

@@ -22,6 +22,7 @@ CONTENDERS = (
         checks_old=True,
         checks_new=True,
         made_of=GENERATOR,
+        libraries=("bsdiff4", "hdiffpatch", "zstandard"),
     ),
 )
 

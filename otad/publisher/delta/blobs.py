@@ -24,6 +24,7 @@ from otad.formats.swu import cpio
 from otad.publisher.delta.stretch import Stretch
 
 PIECE = codecs.PIECE
+SIP = 1 << 10  # bytes decompressed at once: 4 of them may stand for 128 KiB (zstd, a block of one byte)
 HEAD = 18  # bytes of a Zstandard frame's header, at most (RFC 8878, 3.1.1.1)
 
 
@@ -57,7 +58,7 @@ ANY, DEVICE = _streams(None, 1 << 27), _streams(codecs.UNPACK["xz"], codecs.WIND
 
 @dataclass(frozen=True)
 class Blob:
-    """`stored` bytes from `at` of a file are what `kind` makes of `content`; `packer` (with proof) makes the same of it."""
+    """`stored` bytes from `at` of a file are what `kind` makes of `content`; `packer` makes the same of it."""
 
     kind: str
     at: int
@@ -93,7 +94,7 @@ def packer(blob: Blob, file: Stretch, most: int) -> str | None:
     for name in _candidates(blob.kind, stored):
         try:
             if codecs.compressor(name).memory(blob.content.length) <= most and _gives(name, blob.content, stored):
-                return codecs.with_proof(name)
+                return name
         except Unpackable:  # not installed here, or of no use
             continue
     return None
@@ -115,9 +116,9 @@ def _after_cpio(file: Stretch) -> int:
 
 def _decompressed(stream: _Stream, stored: Stretch, into: Path) -> int:
     """How many bytes the first compressed stream in `stored` has. Raises what the library does, EOFError where it is cut off."""
-    with into.open("wb") as out:
-        for start in range(0, stored.length, PIECE):
-            piece = stored[start : start + PIECE]
+    with into.open("wb") as out, stored.reading() as reading:
+        for start in range(0, stored.length, SIP):
+            piece = reading[start : start + SIP]
             out.write(stream.decompress(piece))
             if stream.eof:
                 return start + len(piece) - len(stream.unused_data)

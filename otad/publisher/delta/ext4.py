@@ -4,7 +4,7 @@ Rules:
  1. What is read here is a hint. A wrong one makes a delta larger, never wrong: it is decoded before it is published.
  2. Every number is checked before it is used: an image that contradicts itself is refused in words, whatever stands in it.
  3. Only what has blocks of its own is listed: each inode once, under the first of its names (hard links are one file). Holes,
-    unwritten extents, inline data and files that are mapped by lists of blocks are nobody's, and are left out.
+    unwritten extents, files in their inodes and files that are mapped by lists of blocks are nobody's, and are left out.
 
 The layout: the kernel's Documentation/filesystems/ext4. All numbers are little endian.
 """
@@ -111,7 +111,7 @@ class _Ext4:
         self._inodes, self._per_group = _number(head, 0, 4), _number(head, 0x28, 4)
         self._inode_size = _number(head, 0x58, 2) if _number(head, 0x4C, 4) else 128
         self._descriptor_size = _number(head, 0xFE, 2) if features & _64BIT else 32
-        self._descriptors = (_number(head, 0x14, 4) + 1) * self.block
+        self._descriptors = (SUPERBLOCK // self.block + 1) * self.block  # in the block behind the superblock's
         if not self._per_group or self._inode_size < 128 or self._descriptor_size < 32:  # noqa: PLR2004
             raise Unreadable("its superblock contradicts itself")
         if self.blocks * self.block > len(image):
@@ -123,7 +123,10 @@ class _Ext4:
         folders = [("", ROOT)]
         while folders:
             path, number = folders.pop()
-            folder = self._file(path or "/", self._inode(number))
+            inode = self._inode(number)
+            if inode.flags & _INLINE:
+                raise Unreadable(f"the directory {path} lies in its inode (inline_data), which is not read here")
+            folder = self._file(path or "/", inode)
             yield folder
             for name, child in self._entries(folder):
                 if child in seen:
@@ -201,7 +204,7 @@ class _Ext4:
                 raise Unreadable(f"the directory {path} is damaged")
             name = block[at + _ENTRY.size : at + _ENTRY.size + length]
             if inode and name not in (b".", b".."):
-                yield name.decode("utf-8", "replace"), inode
+                yield name.decode("utf-8", "backslashreplace"), inode
             at += step
 
 

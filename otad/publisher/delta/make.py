@@ -47,7 +47,7 @@ SEGMENT = 12 << 20
 BLOCK = 1 << 20  # bytes from one hash to the next
 WHOLE = "(the whole file)"
 """In place of a path, where a payload is one compressed file."""
-MOST = 16 << 20  # bytes of memory that a compressor may take of a device
+MOST = 20 << 20  # bytes of memory that a compressor may take of a device: with all else it is below 64 MiB
 PROCESSES = 3  # at most: three of them keep below 1.5 GiB
 LEVEL = 17  # of zstd; 19 saves 4 % and takes two and a half times as long
 
@@ -141,7 +141,11 @@ def _pool() -> Iterator[Executor]:
     processes = min(PROCESSES, len(os.sched_getaffinity(0)))
     try:
         with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _no_orphan) as pool:
-            yield pool
+            try:
+                yield pool
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # what waits would be made all the same, before anybody is told
+                raise
     except BrokenProcessPool as error:
         what = f"one of {processes} processes that compare was ended by the system"
         remedy = "Give it more memory (500 MiB for each process), and run it again"

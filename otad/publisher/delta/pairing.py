@@ -10,12 +10,15 @@ Rules:
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from otad.publisher.delta.ext4 import File
 
 _VERSION = re.compile(r"\d+(?:[.\-+~_:]?\d+)*")
+_SIZE = attrgetter("size")
 _COMPRESSED = re.compile(r"\.(?:gz|xz|zst|zstd|bz2|lz4)$")
 
 
@@ -39,9 +42,12 @@ class _Way:
     def __init__(self, files: Sequence[File], key: Callable[[str], str]) -> None:
         self._key = key
         self._files: dict[tuple[str, bool], list[File]] = defaultdict(list)
-        for file in files:
+        for file in sorted(files, key=attrgetter("size", "path")):
             self._files[key(file.path), file.directory].append(file)
 
     def like(self, file: File) -> File | None:
+        """The first of those as large as it or larger, or the first of the next smaller ones."""
         alike = self._files.get((self._key(file.path), file.directory), ())
-        return min(alike, key=lambda one: (abs(one.size - file.size), one.path), default=None)
+        at = bisect_left(alike, file.size, key=_SIZE)
+        near = [*alike[at : at + 1], *(alike[bisect_left(alike, one.size, key=_SIZE)] for one in alike[:at][-1:])]
+        return min(near, key=lambda one: (abs(one.size - file.size), one.path), default=None)

@@ -172,23 +172,27 @@ def _piece(pair: Pair, path: str, group: Sequence[Run], like: _Like) -> Iterator
     if not first.fresh:
         yield Same(path, first.length, first.old)
         return
-    for start in range(first.start, group[-1].end, like.step):
-        length = min(like.step, group[-1].end - start)
-        yield Fresh(path, pair.new.part(start, length), pair.old, like.window(start, length))
+    yield from _steps(pair, path, first.start, group[-1].end, like)
+
+
+def _steps(pair: Pair, path: str, start: int, end: int, like: _Like) -> Iterator[Fresh]:
+    """`start` to `end` of the new image, as much as is looked for at once."""
+    for at in range(start, end, like.step):
+        length = min(like.step, end - at)
+        yield Fresh(path, pair.new.part(at, length), pair.old, like.window(at, length))
 
 
 def _repacked(pair: Pair, area: _Area, blob: Repacked) -> Iterator[Piece]:
     """What stands before the compressed bytes in the file, what they hold, and what follows them."""
     like = _like(pair, area)
-    ends = [(area.start, blob.at), (area.start + blob.at + blob.stored, area.end - area.start - blob.at - blob.stored)]
-    before, after = ([Fresh(area.path, pair.new.part(*end), pair.old, like.window(*end))] if end[1] else [] for end in ends)
-    yield from before
+    begin = area.start + blob.at
+    yield from _steps(pair, area.path, area.start, begin, like)
     yield Around(area.path, blob.around)
     inside = _Like(blob.extents, 0, blob.content.length)
     for start in range(0, blob.content.length, inside.step):
         length = min(inside.step, blob.content.length - start)
         yield Fresh(area.path, blob.content.part(start, length), blob.old, inside.window(start, length), blob.spool)
-    yield from after
+    yield from _steps(pair, area.path, begin + blob.stored, area.end, like)
 
 
 def _like(pair: Pair, area: _Area) -> _Like:

@@ -13,6 +13,7 @@ from otad.delta.apply import apply, check
 from otad.delta.faults import Fault, Malformed
 from otad.delta.format import MEMORY, Header
 from otad.delta.patch import Patch
+from otad.delta.places import Spool
 from otad.errors import Corrupt
 from otad.publisher.delta.make import Payload
 from otad.publisher.delta.stretch import Reading
@@ -39,8 +40,9 @@ def proved(old: Payload, new: Payload, delta: Path, scratch: Path, progress: Pro
             patch, image = Patch.opened(file, MEMORY), _Image(reading)
             for done in check(patch, image):
                 progress("checking what it reads", done, old.image.length)
-            for done in accumulate(map(len, apply(patch, image, str(scratch)))):
-                progress("decoding it as a device does", done, new.whole.length)
+            with Spool(str(scratch), patch.header.limits.spool) as spool:
+                for done in accumulate(map(len, apply(patch, image, spool))):
+                    progress("decoding it as a device does", done, new.whole.length)
     except Fault as error:
         raise _wrong(delta, str(error)) from error
     if patch.header.target.sha256 != new.sha256:  # which is what the decoder held its output against

@@ -22,6 +22,7 @@ from otad.publisher.delta.ext4 import File
 from otad.publisher.delta.plan import Repacked
 from otad.publisher.delta.stretch import Stretch
 
+PIECE = blobs.PIECE
 WORTH = 4096  # bytes: a smaller file is not worth a compressor
 
 
@@ -59,7 +60,7 @@ class Opener:
 
     def repacking(self, pairs: Sequence[tuple[File, File]], pool: Executor) -> Repacking:
         """Of all (new, old) that are compressed."""
-        wanted = [(file, like) for file, like in pairs if len(file.extents) == 1 and file.size >= WORTH]
+        wanted = [(file, like) for file, like in pairs if len(file.extents) == 1 and file.whole and file.size >= WORTH]
         waiting = [pool.submit(self.opened, number, *pair) for number, pair in enumerate(wanted)]
         results = [future.result() for future in waiting]
         found = [one for one in results if isinstance(one, Opened)]
@@ -70,12 +71,22 @@ class Opener:
         }
         return Repacking(
             {one.path: self._repacked(one, pack, unpack) for one in found},
-            tuple(pack),
+            tuple(map(codecs.with_proof, pack)),
             tuple(unpack),
             max(at_work, default=0),  # one at a time
             max((one.old.content.length for one in found if one.old), default=0),
-            tuple(one for one in results if isinstance(one, str)),
+            (*(one for one in results if isinstance(one, str)), *self._split(pairs)),
         )
+
+    def _split(self, pairs: Sequence[tuple[File, File]]) -> Iterator[str]:
+        """Compressed files that PACK cannot make: its output stands in one piece."""
+        for file, _ in pairs:
+            first = file.extents[0]
+            if len(file.extents) > 1 and file.size >= WORTH and blobs.kind_at(self.new.part(first.physical, first.length)):
+                yield (
+                    f"{file.path}: it lies in {len(file.extents)} pieces, which no device makes again; it is compared as it is. "
+                    "In images that otarepo image --root makes, files lie in one piece"
+                )
 
     def opened(self, number: int, file: File, like: File) -> Opened | str | None:
         """Both sides of one; in words, why it stays as it is; None where there is nothing to open."""
@@ -90,8 +101,8 @@ class Opener:
         return Opened(file.path, like, new, packer, self._old(like, number))
 
     def _old(self, like: File, number: int) -> Blob | None:
-        """What an UNPACK opens; it names EXTENTS pieces at most."""
-        if len(like.extents) > EXTENTS:
+        """What an UNPACK opens; it names EXTENTS pieces at most, and no holes."""
+        if len(like.extents) > EXTENTS or not like.whole:
             return None
         return blobs.opened(self._whole(like, number), self.scratch / f"{number}.old", blobs.DEVICE)
 
@@ -100,7 +111,11 @@ class Opener:
         if len(file.extents) == 1:
             return self.old.part(file.extents[0].physical, min(file.size, file.extents[0].length))
         joined = self.scratch / f"{number}.joined"
-        joined.write_bytes(self.old.joined([Extent(one.physical, one.length) for one in file.extents])[: file.size])
+        with joined.open("wb") as out, self.old.reading() as reading:
+            for extent in file.extents:
+                end = extent.physical + extent.length
+                out.writelines(reading[at : min(at + PIECE, end)] for at in range(extent.physical, end, PIECE))
+            out.truncate(file.size)
         return Stretch.whole(joined)
 
     def _repacked(self, one: Opened, pack: Sequence[str], unpack: Sequence[str]) -> Repacked:

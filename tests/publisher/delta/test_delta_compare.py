@@ -13,7 +13,7 @@ from otad.delta.apply import apply
 from otad.delta.format import Limits
 from otad.delta.ops import Copy, Delta, Extent
 from otad.delta.patch import Patch
-from otad.delta.places import Image
+from otad.delta.places import Image, Spool
 from otad.delta.streams import Segment
 from otad.publisher.delta import compare
 from otad.publisher.delta.compare import LONG, Candidate, Made, compared
@@ -31,8 +31,8 @@ def decoded(made: list[Made], new: bytes, folder: Path) -> bytes:
     data = patch(IMAGE, new, [Segment(tuple(one.op for one in made), *streams)], limits=LIMITS)
     (folder / "image").write_bytes(IMAGE)
     (folder / "patch").write_bytes(data)
-    with (folder / "patch").open("rb") as file, (folder / "image").open("rb") as image:
-        return b"".join(apply(Patch.opened(file), Image(image, len(IMAGE)), str(folder)))
+    with (folder / "patch").open("rb") as file, (folder / "image").open("rb") as image, Spool(str(folder), 0) as spool:
+        return b"".join(apply(Patch.opened(file), Image(image, len(IMAGE)), spool))
 
 
 def test_what_is_the_same_for_long_is_copied_over_the_end_of_an_extent_too(tmp_path: Path) -> None:

@@ -39,10 +39,17 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "options", [("-b", "1024"), ("-b", "4096"), ("-b", "2048", "-O", "^64bit,^metadata_csum"), ("-b", "4096", "-I", "128")]
+    "options",
+    [
+        ("-b", "1024"),
+        ("-b", "4096"),
+        ("-b", "2048", "-O", "^64bit,^metadata_csum"),
+        ("-b", "4096", "-I", "128"),
+        ("-b", "1024", "-O", "bigalloc", "-C", "16384"),
+    ],
 )
 def test_every_file_is_found_where_it_lies(tree: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
-    image = trees.ext4(tree, tmp_path / "image", "24M", *options).read_bytes()
+    image = trees.ext4(tree, tmp_path / "image", "64M", *options).read_bytes()
     found = {file.path: content(image, file) for file in ext4.read(image).files if not file.directory}
     expected = {
         f"/{path.relative_to(tree)}": path.read_bytes() for path in tree.rglob("*") if path.is_file() and not path.is_symlink()
@@ -76,6 +83,14 @@ def test_inline_data_is_left_out(tmp_path: Path) -> None:
     trees.write(tmp_path / "tree", {"small": b"x" * 20, "large": trees.noise(1, 50_000)})
     image = trees.ext4(tmp_path / "tree", tmp_path / "image", "8M", "-O", "inline_data").read_bytes()
     assert "/small" not in {file.path for file in ext4.read(image).files}
+
+
+def test_a_directory_in_its_inode_is_refused_for_all_below_it_would_be_missing(tmp_path: Path) -> None:
+    trees.write(tmp_path / "tree", {"usr/bin/camera": trees.noise(1, 50_000)})
+    image = trees.ext4(tmp_path / "tree", tmp_path / "image", "8M", "-O", "inline_data", "-I", "256")
+    subprocess.run(["debugfs", "-w", "-R", "mkdir /etc", str(image)], check=True, capture_output=True)
+    with pytest.raises(Unreadable, match="lies in its inode"):
+        ext4.read(image.read_bytes())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -76,7 +78,8 @@ def initrds(tmp_path: Path) -> Callable[[bytes, bytes], tuple[Path, Path]]:
         old, new = (tmp_path / name for name in ("old", "new"))
         for folder, initrd in zip((old, new), two, strict=True):
             trees.write(folder, {"boot/initrd": initrd})
-        return trees.ext4(old, tmp_path / "old.img", "4M"), trees.ext4(new, tmp_path / "new.img", "4M")
+        options = ("4M",) if max(map(len, two)) < 1 << 20 else ("64M", "-b", "4096")
+        return trees.ext4(old, tmp_path / "old.img", *options), trees.ext4(new, tmp_path / "new.img", *options)
 
     return images
 
@@ -92,6 +95,53 @@ def test_an_old_file_that_no_device_opens_is_compared_as_it_is(
     ways = {line.operation for line in ledger.lines}
     assert "pack" in ways
     assert "unpack" not in ways
+
+
+EARLY = trees.cpio({"microcode": trees.noise(9, 3000)})
+
+
+@pytest.mark.parametrize("front", [EARLY + bytes(16384 - len(EARLY)), bytes(8192)], ids=["behind a cpio", "at the front"])
+def test_an_old_file_with_a_hole_is_compared_as_it_is(
+    tmp_path: Path, initrds: Callable[[bytes, bytes], tuple[Path, Path]], front: bytes
+) -> None:
+    """mke2fs makes holes of zeros: what is behind one stands elsewhere than where its blocks are counted."""
+    old, new = initrds(front + trees.gzipped(INITRD), EARLY + trees.gzipped(trees.edited(INITRD, 2)))
+    _, ledger = made(old, new, tmp_path)
+    assert "unpack" not in {line.operation for line in ledger.lines}
+
+
+@pytest.mark.slow
+def test_much_in_front_of_what_is_compressed_takes_no_more_memory(
+    tmp_path: Path, initrds: Callable[[bytes, bytes], tuple[Path, Path]]
+) -> None:
+    """Newer initramfs-tools put the modules there, as they are. It is proved to take what a device has."""
+    before, after = (trees.cpio({"modules": trees.noise(seed, 30 << 20)}) for seed in (1, 2))
+    old, new = initrds(before + trees.gzipped(INITRD), after + trees.gzipped(trees.edited(INITRD, 2)))
+    _, ledger = made(old, new, tmp_path)
+    assert "unpack" in {line.operation for line in ledger.lines}
+
+
+def test_a_compressed_file_in_several_pieces_is_named(tmp_path: Path) -> None:
+    """Here what each group of blocks begins with divides it: where its blocks are is luck, what it costs is not."""
+    for name, content in (("old", INITRD), ("new", trees.edited(INITRD, 2))):
+        trees.write(tmp_path / name, {"boot/initrd": trees.gzipped(content)})
+        trees.ext4(tmp_path / name, tmp_path / f"{name}.img", "4M", "-b", "1024", "-g", "256", "-O", "^resize_inode,^flex_bg")
+    _, ledger = made(tmp_path / "old.img", tmp_path / "new.img", tmp_path)
+    (note,) = ledger.notes
+    assert note.startswith("/boot/initrd: it lies in ")
+    assert "otarepo image" in note
+
+
+def test_names_that_are_no_text_are_told_apart(tmp_path: Path) -> None:
+    for name, change in (("old", 0), ("new", 5)):
+        (tmp_path / name).mkdir()
+        for seed, letter in enumerate((b"\xe8", b"\xe9")):
+            data = trees.noise(seed, 60_000)
+            file = os.fsencode(tmp_path / name) + b"/caf" + letter + b".gz"
+            Path(os.fsdecode(file)).write_bytes(trees.gzipped(trees.edited(data, change + seed) if change else data))
+        trees.ext4(tmp_path / name, tmp_path / f"{name}.img", "4M")
+    delta, _ = made(tmp_path / "old.img", tmp_path / "new.img", tmp_path)
+    assert delta.stat().st_size < 5000
 
 
 def by_program(data: bytes, folder: Path, *options: str) -> bytes:
@@ -196,6 +246,19 @@ def test_an_old_file_in_more_pieces_than_an_unpack_names_is_compared_as_it_is(
         opened = opener.opened(0, new, like)
         assert isinstance(opened, repacking.Opened)
         assert bool(opened.old) is opens
+
+
+def test_what_waits_is_not_made_when_something_failed() -> None:
+    waiting: list[Future[None]] = []
+
+    def failing() -> None:
+        with making._pool() as pool:
+            waiting.extend(pool.submit(time.sleep, 0.2) for _ in range(50))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        failing()
+    assert waiting[-1].cancelled()
 
 
 def killed(_old: bytes, _new: bytes) -> Sequence[Cover]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -83,6 +84,16 @@ def test_which_old_file_a_new_one_comes_from(new: str, old: str | None) -> None:
 def test_of_several_the_nearest_in_size_is_the_pair() -> None:
     known = [file("/a/1/x", 10), file("/a/2/x", 100), file("/a/3/x", 1000)]
     assert pairs(known, [file("/a/4/x", 120)])["/a/4/x"].path == "/a/2/x"
+
+
+@given(st.lists(st.integers(0, 9), max_size=8), st.integers(0, 9))
+def test_the_nearest_is_found_without_looking_at_all(sizes: list[int], size: int) -> None:
+    known = [file(f"/{at}/x", one) for at, one in enumerate(sizes)]
+    wanted = min(known, key=lambda one: (abs(one.size - size), one.path), default=None)
+    assert pairs(known, [file("/a/x", size)]).get("/a/x") == wanted
+
+
+def test_a_directory_is_no_pair_of_a_file() -> None:
     assert pairs([File("/x", 1, (), directory=True)], [file("/y/x")]) == {}
 
 
@@ -139,8 +150,7 @@ def test_the_compressor_of_a_blob_is_found(tmp_path: Path, command: str, name: s
     assert blob.content[:] == CONTENT
     assert packed.read_bytes()[blob.at : blob.at + blob.stored] == data
     found = blobs.packer(blob, Stretch.whole(packed), 1 << 25)
-    assert found is not None
-    assert found.partition("#")[0] == name
+    assert found == name
 
 
 def test_a_compressor_that_is_too_large_or_unknown_is_not_found(tmp_path: Path) -> None:
@@ -189,3 +199,25 @@ def test_a_blob_that_is_cut_off_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(trees.gzipped(CONTENT)[:-100])
     assert blobs.opened(Stretch.whole(tmp_path / "file"), tmp_path / "content") is None
     assert not (tmp_path / "content").exists()
+
+
+OPENING = """
+import resource, sys
+from pathlib import Path
+from otad.publisher.delta import blobs
+from otad.publisher.delta.stretch import Stretch
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert blobs.opened(Stretch.whole(Path(sys.argv[1])), Path(sys.argv[1] + ".content")).content.length == int(sys.argv[2])
+took = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before << 10
+assert took < 40 << 20, took
+"""
+
+
+@pytest.mark.parametrize("command", ["gzip -n", "xz -T1 --lzma2=preset=0,dict=1MiB", "zstd -q -1"])
+def test_what_is_compressed_to_nearly_nothing_is_not_held_whole(tmp_path: Path, command: str) -> None:
+    length = 200 << 20
+    with (tmp_path / "packed").open("wb") as packed, (tmp_path / "zeros").open("w+b") as zeros:
+        zeros.truncate(length)
+        subprocess.run(command.split(), stdin=zeros, stdout=packed, check=True)
+    subprocess.run([sys.executable, "-c", OPENING, tmp_path / "packed", str(length)], check=True, timeout=100)
