@@ -12,7 +12,8 @@ from pathlib import Path
 
 from otad.delta.apply import apply, check
 from otad.delta.patch import Patch
-from otad.delta.places import Spool, image
+from otad.delta.places import opened
+from otad.delta.spool import Spool
 
 PIPE = 1 << 20  # bytes
 
@@ -23,7 +24,7 @@ def main(old: Path, patch: Path) -> None:
     with patch.open("rb") as file:
         patched = Patch.opened(file)
         limits = patched.header.limits
-        with image(old, patched.header.source.length) as base, Spool(os.fspath(patch.parent), limits.spool) as spool:
+        with opened(old, patched.header.source.length) as base, Spool(os.fspath(patch.parent), limits.spool) as spool:
             for _ in check(patched, base):
                 pass
             for piece in apply(patched, base, spool):

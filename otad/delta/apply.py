@@ -21,7 +21,8 @@ from otad.delta.codecs import UNPACK, Packer, compressor, unpack
 from otad.delta.faults import Changed, Malformed
 from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero, decode
 from otad.delta.patch import Part, Patch
-from otad.delta.places import Hashed, Joined, Readable, Spool, joined
+from otad.delta.places import Hashed, Joined, Readable, gathered
+from otad.delta.spool import Spool
 
 OUT = 1 << 20
 """Bytes, at most, of a piece of the target, and of what an operation makes at a time."""
@@ -144,7 +145,7 @@ class _Run:
         if op.length > limits.output or op.reads > limits.window:
             raise Malformed("a DELTA is larger than the header declares")
         controls, diff, extra = part.delta(op.length, op.controls)
-        old = joined(self._spool if op.spool else self._image, op.extents)
+        old = gathered(self._spool if op.spool else self._image, op.extents)
         try:
             made: bytes = core.patch(old, op.length, controls, diff, extra)
         except ValueError as error:

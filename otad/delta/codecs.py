@@ -160,15 +160,21 @@ def _unzstd(packed: Packed) -> Iterator[bytes]:
 
 
 class _Library:
-    """A compressor of a library: `compress` and `flush`."""
+    """A compressor of a library."""
 
     def __init__(self, stream: _Stream) -> None:
-        self.write = stream.compress
-        self.finish = stream.flush
+        self._stream = stream
+
+    def write(self, piece: bytes | memoryview) -> bytes:
+        """See Packer."""
+        return self._stream.compress(piece)
+
+    def finish(self) -> bytes:
+        """See Packer."""
+        return self._stream.flush()
 
     def close(self) -> None:
-        """See Packer."""
-        vars(self).clear()
+        """See Packer. What it holds goes with this object."""
 
 
 class _Stream(Protocol):

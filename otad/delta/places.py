@@ -1,10 +1,8 @@
-"""What operations read: the old image and the spool.
+"""What operations read: the old image; and extents of it, or of the spool, one after the other.
 
 Rules:
  1. A read gives all that was asked for, or a Fault: nothing lies behind the end.
  2. Of the image, nothing is read that was not hashed: operations read within the ranges of the index (see Hashed).
- 3. The spool is a file without a name in a folder on a disk: its content may be larger than memory, and a killed process leaves
-    nothing behind. Its room is taken before anything is decompressed into it.
 """
 
 from __future__ import annotations
@@ -14,16 +12,12 @@ import os
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryFile
-from types import TracebackType
 from typing import BinaryIO, Protocol
 
-from typing_extensions import Self
-
-from otad.delta.faults import Changed, Malformed, NoRoom, Unreadable
+from otad.delta.faults import Changed, Malformed
 from otad.delta.ops import Extent
 
 _ALIGN = 4096  # of O_DIRECT: no device has larger blocks
@@ -38,7 +32,8 @@ class Readable(Protocol):
         """Exactly `count` bytes from `at`. Raises Malformed, Changed, Unreadable."""
 
 
-def _within(length: int, at: int, count: int) -> None:
+def within(length: int, at: int, count: int) -> None:
+    """Raises Malformed where a read of `count` bytes at `at` ends behind `length`."""
     if at + count > length:
         raise Malformed(f"it reads {count} bytes at {at} of an image of {length}")
 
@@ -52,7 +47,7 @@ class Image:
 
     def read(self, at: int, count: int) -> bytes:
         """See Readable."""
-        _within(self._length, at, count)
+        within(self._length, at, count)
         try:
             found = os.pread(self._file.fileno(), count, at)
         except OSError as error:
@@ -76,7 +71,7 @@ class Medium:
 
     def read(self, at: int, count: int) -> bytes:
         """See Readable."""
-        _within(self._length, at, count)
+        within(self._length, at, count)
         found = BytesIO()
         while (done := found.tell()) < count:
             found.write(self._some(at + done, count - done))
@@ -114,7 +109,7 @@ class Hashed:
 
 
 @contextmanager
-def image(path: Path, length: int) -> Iterator[Readable]:
+def opened(path: Path, length: int) -> Iterator[Readable]:
     """The old image: the beginning of a file, or of a block device. Raises Changed."""
     device = path.is_block_device()
     try:
@@ -125,53 +120,6 @@ def image(path: Path, length: int) -> Iterator[Readable]:
         if (there := os.lseek(descriptor, 0, os.SEEK_END)) < length:  # a device has no other size
             raise Changed(f"{path} has {there} bytes, and the patch is for {length}")
         yield Medium(file, length) if device else Image(file, length)
-
-
-class Spool:
-    """What the last UNPACK gave: at most `room` bytes in `folder`, of whose disk `reserve` bytes stay free. Raises NoRoom."""
-
-    def __init__(self, folder: str, room: int, reserve: int = 0) -> None:
-        self._length = 0
-        with ExitStack() as failed:
-            try:
-                self._file = failed.enter_context(TemporaryFile(dir=folder, buffering=0))
-                if room:
-                    os.posix_fallocate(self._file.fileno(), 0, room)
-                disk = os.fstatvfs(self._file.fileno())
-            except OSError as error:
-                raise NoRoom(f"{folder} has no room for {room} bytes: {error.strerror}") from error
-            if room and disk.f_bavail * disk.f_frsize < reserve:
-                raise NoRoom(f"{folder} has no room for {room} bytes: {reserve} must stay free")
-            failed.pop_all()
-
-    def fill(self, pieces: Iterable[bytes]) -> None:
-        """New content. Raises NoRoom."""
-        self._length = 0
-        for piece in pieces:
-            rest = memoryview(piece)
-            while rest:
-                try:
-                    done = os.pwrite(self._file.fileno(), rest, self._length)
-                except OSError as error:
-                    raise NoRoom(f"the spool cannot be written: {error.strerror}") from error
-                rest, self._length = rest[done:], self._length + done
-
-    def read(self, at: int, count: int) -> bytes:
-        """See Readable."""
-        _within(self._length, at, count)
-        try:
-            found = os.pread(self._file.fileno(), count, at)
-        except OSError as error:
-            raise Unreadable(f"the spool cannot be read at byte {at}: {error.strerror}") from error
-        if len(found) != count:
-            raise Unreadable(f"the spool ends before byte {at + count}, and {self._length} were written")
-        return found
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._file.close()
 
 
 class Joined:
@@ -191,7 +139,7 @@ class Joined:
         return self._place.read(at, min(count, length))
 
 
-def joined(place: Readable, extents: Sequence[Extent]) -> bytes:
+def gathered(place: Readable, extents: Sequence[Extent]) -> bytes:
     """All of them in memory, once."""
     if len(extents) == 1:
         return place.read(*extents[0])

@@ -21,7 +21,8 @@ from otad.delta import apply as applying
 from otad.delta.codecs import missing
 from otad.delta.faults import Changed, Fault, Malformed, NoRoom, Unpackable, Unreadable
 from otad.delta.patch import Patch
-from otad.delta.places import Readable, Spool, image
+from otad.delta.places import Readable, opened
+from otad.delta.spool import Spool
 from otad.encoding import Base, Decoder, Source
 from otad.encoding.blob import reading
 from otad.errors import Corrupt, Who
@@ -80,7 +81,7 @@ def _opened(source: Source) -> Iterator[tuple[Patch, Readable]]:
             patch = Patch.opened(blob, source.memory)
             if patch.header.target != (source.length, source.sha256):
                 raise Malformed(f"it makes the payload {patch.header.target.sha256[:12]}, and {source.sha256[:12]} is wanted")
-            with image(_base(source, patch), patch.header.source.length) as old:
+            with opened(_base(source, patch), patch.header.source.length) as old:
                 yield patch, old
     except Fault as fault:
         raise _corrupt(source, fault) from fault

@@ -12,7 +12,8 @@ from otad.delta.faults import Changed, Malformed, Unpackable
 from otad.delta.format import Limits
 from otad.delta.ops import Copy, Delta, Extent, Pack, Raw, Unpack, Zero
 from otad.delta.patch import Patch
-from otad.delta.places import Image, Spool
+from otad.delta.places import Image
+from otad.delta.spool import Spool
 from otad.delta.streams import Segment
 from tests.delta.making import BLOCK, LIMITS, Maker, blob, patch
 
@@ -125,7 +126,7 @@ def test_a_patch_that_wants_more_memory_than_it_may_is_refused_unread(tmp_path: 
 
 GAP = 200_000  # a byte that is not hashed
 RANGES = [Extent(0, GAP), Extent(GAP + 1, len(OLD) - GAP - 1)]
-SMALL = Limits(segment=1 << 20, frame=1 << 20, window=100, output=100, codecs=1 << 20, spool=100)
+SMALL = Limits(segment=1 << 20, frame=1 << 20, window=100, output=100, codecs=1 << 21, spool=100)
 RECORD = Maker(b"").delta(b"", [Extent(0, 1)], b"ab").controls
 SUMS = Maker(b"ab").same(2).controls
 BAD = {

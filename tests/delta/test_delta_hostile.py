@@ -19,7 +19,8 @@ from otad.delta.format import Header, Limits, New, Old, pack_header
 from otad.delta.index import Contents, pack_index
 from otad.delta.ops import Copy, Delta, Extent, Op, Pack, Raw, Unpack, Zero
 from otad.delta.patch import Patch
-from otad.delta.places import Image, Spool
+from otad.delta.places import Image
+from otad.delta.spool import Spool
 from otad.delta.streams import Entry
 from tests.delta.making import BLOCK, PAYLOAD, growing, hashes
 

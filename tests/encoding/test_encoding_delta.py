@@ -18,6 +18,7 @@ from otad.delta.faults import Malformed, Unreadable
 from otad.delta.format import Limits
 from otad.delta.index import OPS, RANGES
 from otad.delta.ops import Copy, Delta, Extent, Zero
+from otad.delta.spool import Spool
 from otad.delta.streams import Segment, pack
 from otad.encoding import Base, Means, Source, choose, delta
 from otad.encoding.delta import DECODER
@@ -102,13 +103,13 @@ def test_a_patch_for_a_larger_image_than_there_is(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_loses_the_spool_is_not_the_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill = places.Spool.fill
+    fill = Spool.fill
 
-    def lost(spool: places.Spool, pieces: Iterable[bytes]) -> None:
+    def lost(spool: Spool, pieces: Iterable[bytes]) -> None:
         fill(spool, pieces)
         os.truncate(spool._file.fileno(), 9)
 
-    monkeypatch.setattr(places.Spool, "fill", lost)
+    monkeypatch.setattr(Spool, "fill", lost)
     source = given(tmp_path)
     assert code(lambda: list(source.stream())) == "spool-unreadable"
 
@@ -117,7 +118,7 @@ def test_a_spool_that_cannot_be_read_is_the_disks_fault(tmp_path: Path, monkeypa
     def broken(*_: object) -> None:
         raise OSError(5, os.strerror(5))
 
-    with places.Spool(str(tmp_path), 9) as spool:
+    with Spool(str(tmp_path), 9) as spool:
         spool.fill([b"123456789"])
         assert spool.read(2, 3) == b"345"
         monkeypatch.setattr(os, "pread", broken)
@@ -165,7 +166,8 @@ from pathlib import Path
 import bsdiff4
 from otad.delta.apply import apply, check
 from otad.delta.patch import Patch
-from otad.delta.places import Image, Spool
+from otad.delta.places import Image
+from otad.delta.spool import Spool
 
 
 def held(what):
@@ -255,7 +257,7 @@ def test_a_mounted_base_is_read_as_it_is_on_the_medium(tmp_path: Path) -> None:
     point.mkdir()
     with attached(image) as device, mounted("-o", "ro", device, at=point):
         assert Path(device).read_bytes() != whole
-        with places.image(Path(device), len(whole)) as old:
+        with places.opened(Path(device), len(whole)) as old:
             for at, count in ((0, len(whole)), (5, 9), (4090, 3 << 20), (len(whole) - 1, 1), (1 << 20, 0)):
                 assert old.read(at, count) == whole[at : at + count]
             with pytest.raises(Malformed):

@@ -9,7 +9,8 @@ from otad.delta.apply import OUT, apply, check
 from otad.delta.codecs import compressor, with_proof
 from otad.delta.ops import Extent, Pack, Unpack
 from otad.delta.patch import Patch
-from otad.delta.places import Image, Spool
+from otad.delta.places import Image
+from otad.delta.spool import Spool
 from tests.delta.making import Maker, patch
 
 NAME = "libzstd --single-thread -1"

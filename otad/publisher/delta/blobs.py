@@ -130,7 +130,7 @@ def _gives(name: str, content: Stretch, stored: Stretch) -> bool:
     making = codecs.compressor(name).begin(content.length)
     at = 0
     try:
-        for piece in _made(making, content):
+        for piece in _compressed(making, content):
             if stored[at : at + len(piece)] != piece:
                 return False
             at += len(piece)
@@ -139,7 +139,7 @@ def _gives(name: str, content: Stretch, stored: Stretch) -> bool:
     return at == stored.length
 
 
-def _made(making: codecs.Packer, content: Stretch) -> Iterator[bytes]:
+def _compressed(making: codecs.Packer, content: Stretch) -> Iterator[bytes]:
     for start in range(0, content.length, PIECE):
         yield making.write(content[start : start + PIECE])
     yield making.finish()

@@ -29,7 +29,7 @@ _CONTROL = Struct("<3Q")
 
 
 @dataclass(frozen=True)
-class Made:
+class Step:
     """An operation and what it adds to the streams of its segment."""
 
     op: Op
@@ -52,23 +52,23 @@ class Candidate:
     spool: bool = False
 
 
-def raw(new: bytes) -> list[Made]:
+def raw(new: bytes) -> list[Step]:
     """New bytes as they are."""
-    return [Made(Raw(len(new)), extra=new)]
+    return [Step(Raw(len(new)), extra=new)]
 
 
-def compared(new: bytes, candidate: Candidate, engine: Engine) -> list[Made]:
+def compared(new: bytes, candidate: Candidate, engine: Engine) -> list[Step]:
     """`new`, made from `candidate`."""
     covers = engine(candidate.data, new)
     made, at = [], 0
     for same in (part for cover in covers for part in _alike(new, candidate.data, cover)):
         made += _deltas(new, at, same.new, covers, candidate)
-        made += (Made(Copy(length, place, candidate.spool)) for place, length in _placed([same.read], candidate.extents))
+        made += (Step(Copy(length, place, candidate.spool)) for place, length in _placed([same.read], candidate.extents))
         at = same.new + same.length
     return made + _deltas(new, at, len(new), covers, candidate)
 
 
-def cost(made: Iterable[Made]) -> int:
+def cost(made: Iterable[Step]) -> int:
     """About how many bytes travel."""
     small = zstandard.ZstdCompressor(level=3)
     return sum(len(small.compress(stream)) for one in made for stream in (one.controls, one.diff, one.extra) if stream)
@@ -88,13 +88,10 @@ def _alike(new: bytes, old: bytes, cover: Cover) -> Iterator[Cover]:
                 yield Cover(cover.new + first, cover.old + first, length)
 
 
-def _deltas(new: bytes, start: int, end: int, covers: Sequence[Cover], candidate: Candidate) -> list[Made]:
+def _deltas(new: bytes, start: int, end: int, covers: Sequence[Cover], candidate: Candidate) -> list[Step]:
     """`start` to `end` of the new bytes, whatever they are."""
     bounds = ((at, min(at + OUTPUT, end)) for at in range(start, end, OUTPUT))
-    return [
-        _made(new[low:high], part, candidate) if (part := _cut(covers, low, high)) else Made(Raw(high - low), extra=new[low:high])
-        for low, high in bounds
-    ]
+    return [_delta(new[low:high], _cut(covers, low, high), candidate) for low, high in bounds]
 
 
 def _cut(covers: Sequence[Cover], start: int, end: int) -> list[Cover]:
@@ -105,17 +102,20 @@ def _cut(covers: Sequence[Cover], start: int, end: int) -> list[Cover]:
     return [Cover(low - start, one.old + low - one.new, high - low) for low, high, one in parts if high > low]
 
 
-def _made(new: bytes, covers: list[Cover], candidate: Candidate) -> Made:
+def _delta(new: bytes, covers: list[Cover], candidate: Candidate) -> Step:
+    literal = Step(Raw(len(new)), extra=new)
+    if not covers:
+        return literal
     used = _used(covers)
     old = b"".join(candidate.data[at : at + length] for at, length in used)
     moved = _moved(covers, used)
     extents = tuple(_placed(used, candidate.extents))
     if len(extents) > EXTENTS:  # a file in more pieces than an operation can name
-        return Made(Raw(len(new)), extra=new)
+        return literal
     controls = b"".join(_controls(moved, len(new)))
     fresh = b"".join(new[start:end] for start, end in _between(moved, len(new)))
     op = Delta(len(new), len(controls) // _CONTROL.size, extents, candidate.spool)
-    return Made(op, controls, difference(old, new, moved), fresh)
+    return Step(op, controls, difference(old, new, moved), fresh)
 
 
 def _used(covers: Iterable[Cover]) -> list[Extent]:

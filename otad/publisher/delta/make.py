@@ -79,19 +79,16 @@ def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, repack: bo
 
     Raises OtadError("delta-killed") when one of its processes was ended, Rejected("delta-too-large") for more than a delta holds.
     """
-    notes: list[str] = []
-    known, found = (_file_system(payload.image, name, notes) for payload, name in ((old, "old"), (new, "new")))
-    if not found.files and blobs.kind_at(new.image):
-        known, found = _one_file(old.image), _one_file(new.image)
-    wanted, like = found.files, pairs(known.files, found.files)
-    with old.image.reading() as before, new.image.reading() as after:
-        same = list(runs(before, after, min(known.block, found.block)))
+    before, after, notes = _file_systems(old.image, new.image)
+    older = pairs(before.files, after.files)
+    with old.image.reading() as was, new.image.reading() as becomes:
+        blocks = list(runs(was, becomes, min(before.block, after.block)))
+    changed = plan.areas_of(after.files, blocks, new.image.length)
+    candidates = [(file, older[file.path]) for file in after.files if file.path in changed and file.path in older]
     with _pool() as pool:
-        changed = plan.areas_of(wanted, same, new.image.length)
-        candidates = [(file, like[file.path]) for file in wanted if file.path in changed and file.path in like]
         repacking = Opener(old.image, new.image, scratch, MOST).repacking(candidates if repack else (), pool)
-        pair = plan.Pair(old.image, new.image, like, repacking.files)
-        segments = list(_segments(_bundled(new, plan.pieces(pair, wanted, same))))
+        pair = plan.Pair(old.image, new.image, older, repacking.files)
+        segments = list(_segments(_bundled(new, plan.pieces(pair, after.files, blocks))))
         if len(segments) > index.SEGMENTS:
             raise _too_large(f"it has {len(segments)} segments, and {index.SEGMENTS} may be")
         finished = list(_all_done(segments, pool, progress))
@@ -106,6 +103,15 @@ def _bundled(new: Payload, image: Iterable[Piece]) -> Iterator[Piece]:
     yield from (one for one in (before,) if one.new.length)
     yield from image
     yield from (one for one in (after,) if one.new.length)
+
+
+def _file_systems(old: Stretch, new: Stretch) -> tuple[FileSystem, FileSystem, list[str]]:
+    """What both hold, and in words why the files of one are not known."""
+    notes: list[str] = []
+    before, after = (_file_system(image, name, notes) for image, name in ((old, "old"), (new, "new")))
+    if not after.files and blobs.kind_at(new):
+        return _one_file(old), _one_file(new), notes
+    return before, after, notes
 
 
 def _file_system(image: Stretch, name: str, notes: list[str]) -> FileSystem:

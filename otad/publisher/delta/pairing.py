@@ -32,7 +32,7 @@ def pairs(old: Iterable[File], new: Iterable[File]) -> Mapping[str, File]:
     known = list(old)
     exact = {file.path: file for file in known}
     ways = [_Way(known, normalised), _Way(known, lambda path: normalised(path.rpartition("/")[2]))]
-    found = ((file.path, exact.get(file.path) or next(filter(None, (way.like(file) for way in ways)), None)) for file in new)
+    found = ((file.path, exact.get(file.path) or next(filter(None, (way.nearest(file) for way in ways)), None)) for file in new)
     return {path: file for path, file in found if file}
 
 
@@ -45,7 +45,7 @@ class _Way:
         for file in sorted(files, key=attrgetter("size", "path")):
             self._files[key(file.path), file.directory].append(file)
 
-    def like(self, file: File) -> File | None:
+    def nearest(self, file: File) -> File | None:
         """The first of those as large as it or larger, or the first of the next smaller ones."""
         alike = self._files.get((self._key(file.path), file.directory), ())
         at = bisect_left(alike, file.size, key=_SIZE)

@@ -48,12 +48,12 @@ class Around:
 
 @dataclass(frozen=True)
 class Fresh:
-    """`new` is to be compared with `like`: parts of `old`, which is the old image, or (`spool`) the content of the spool."""
+    """`new` is to be compared with `window`: parts of `old`, which is the old image, or (`spool`) the content of the spool."""
 
     path: str
     new: Stretch
     old: Stretch
-    like: tuple[Extent, ...]
+    window: tuple[Extent, ...]
     spool: bool = False
 
 
@@ -79,11 +79,11 @@ class Repacked:
 
 @dataclass(frozen=True)
 class Pair:
-    """Both images. `like`: path of a new file -> the old one to compare it with; `repacked`: path -> how it is made again."""
+    """Both images. `older`: path of a new file -> the old one to compare it with; `repacked`: path -> how it is made again."""
 
     old: Stretch
     new: Stretch
-    like: Mapping[str, File]
+    older: Mapping[str, File]
     repacked: Mapping[str, Repacked]
 
 
@@ -106,9 +106,9 @@ def pieces(pair: Pair, files: Sequence[File], runs: Iterable[Run]) -> Iterator[P
         elif area.path in pair.repacked:
             yield from _repacked(pair, area, pair.repacked[area.path])
         else:
-            like = _like(pair, area)
+            search = _search(pair, area)
             groups = _grouped(inside, LONG if area.path else NEAR)
-            yield from chain.from_iterable(_piece(pair, area.path, group, like) for group in groups)
+            yield from chain.from_iterable(_piece(pair, area.path, group, search) for group in groups)
 
 
 def areas_of(files: Sequence[File], runs: Iterable[Run], length: int) -> set[str]:
@@ -167,43 +167,43 @@ def _ended(group: list[Run]) -> Iterator[list[Run]]:
     yield from ([run] for run in group[last + 1 :])
 
 
-def _piece(pair: Pair, path: str, group: Sequence[Run], like: _Like) -> Iterator[Piece]:
+def _piece(pair: Pair, path: str, group: Sequence[Run], search: _Search) -> Iterator[Piece]:
     first = group[0]
     if not first.fresh:
         yield Same(path, first.length, first.old)
         return
-    yield from _steps(pair, path, first.start, group[-1].end, like)
+    yield from _fresh(pair, path, first.start, group[-1].end, search)
 
 
-def _steps(pair: Pair, path: str, start: int, end: int, like: _Like) -> Iterator[Fresh]:
+def _fresh(pair: Pair, path: str, start: int, end: int, search: _Search) -> Iterator[Fresh]:
     """`start` to `end` of the new image, as much as is looked for at once."""
-    for at in range(start, end, like.step):
-        length = min(like.step, end - at)
-        yield Fresh(path, pair.new.part(at, length), pair.old, like.window(at, length))
+    for at in range(start, end, search.step):
+        length = min(search.step, end - at)
+        yield Fresh(path, pair.new.part(at, length), pair.old, search.window(at, length))
 
 
 def _repacked(pair: Pair, area: _Area, blob: Repacked) -> Iterator[Piece]:
     """What stands before the compressed bytes in the file, what they hold, and what follows them."""
-    like = _like(pair, area)
+    search = _search(pair, area)
     begin = area.start + blob.at
-    yield from _steps(pair, area.path, area.start, begin, like)
+    yield from _fresh(pair, area.path, area.start, begin, search)
     yield Around(area.path, blob.around)
-    inside = _Like(blob.extents, 0, blob.content.length)
+    inside = _Search(blob.extents, 0, blob.content.length)
     for start in range(0, blob.content.length, inside.step):
         length = min(inside.step, blob.content.length - start)
         yield Fresh(area.path, blob.content.part(start, length), blob.old, inside.window(start, length), blob.spool)
-    yield from _steps(pair, area.path, begin + blob.stored, area.end, like)
+    yield from _fresh(pair, area.path, begin + blob.stored, area.end, search)
 
 
-def _like(pair: Pair, area: _Area) -> _Like:
-    file = pair.like.get(area.path)
+def _search(pair: Pair, area: _Area) -> _Search:
+    file = pair.older.get(area.path)
     if file is None:
-        return _Like((Place(0, 0, pair.old.length),), 0, pair.old.length, blind=True)
-    return _Like(file.extents, area.logical - area.start, area.size)
+        return _Search((Place(0, 0, pair.old.length),), 0, pair.old.length, blind=True)
+    return _Search(file.extents, area.logical - area.start, area.size)
 
 
 @dataclass(frozen=True)
-class _Like:
+class _Search:
     """Where to look for what a part of an area of `length` bytes may have come from: around `shift` from the same place.
 
     blind   nothing is known of what was moved: by as much as is looked for, say

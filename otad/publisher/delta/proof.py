@@ -13,7 +13,7 @@ from otad.delta.apply import apply, check
 from otad.delta.faults import Fault, Malformed
 from otad.delta.format import MEMORY, Header
 from otad.delta.patch import Patch
-from otad.delta.places import Spool
+from otad.delta.spool import Spool
 from otad.errors import Corrupt
 from otad.publisher.delta.make import Payload
 from otad.publisher.delta.stretch import Reading

@@ -31,7 +31,7 @@ class Opened:
     """Both sides of one compressed file. `old` is None where the old file was not compressed, or so that no device opens it."""
 
     path: str
-    like: File
+    older: File
     new: Blob
     packer: str
     old: Blob | None
@@ -60,7 +60,7 @@ class Opener:
 
     def repacking(self, pairs: Sequence[tuple[File, File]], pool: Executor) -> Repacking:
         """Of all (new, old) that are compressed."""
-        wanted = [(file, like) for file, like in pairs if len(file.extents) == 1 and file.whole and file.size >= WORTH]
+        wanted = [(file, older) for file, older in pairs if len(file.extents) == 1 and file.whole and file.size >= WORTH]
         waiting = [pool.submit(self.opened, number, *pair) for number, pair in enumerate(wanted)]
         results = [future.result() for future in waiting]
         found = [one for one in results if isinstance(one, Opened)]
@@ -88,7 +88,7 @@ class Opener:
                     "In images that otarepo image --root makes, files lie in one piece"
                 )
 
-    def opened(self, number: int, file: File, like: File) -> Opened | str | None:
+    def opened(self, number: int, file: File, older: File) -> Opened | str | None:
         """Both sides of one; in words, why it stays as it is; None where there is nothing to open."""
         stored = self.new.part(file.extents[0].physical, file.size)
         new = blobs.opened(stored, self.scratch / f"{number}.new")
@@ -98,13 +98,13 @@ class Opener:
         if packer is None:
             new.content.file.unlink()
             return f"{file.path}: no {new.kind} that a device could run makes it again; it is compared as it is"
-        return Opened(file.path, like, new, packer, self._old(like, number))
+        return Opened(file.path, older, new, packer, self._old(older, number))
 
-    def _old(self, like: File, number: int) -> Blob | None:
+    def _old(self, older: File, number: int) -> Blob | None:
         """What an UNPACK opens; it names EXTENTS pieces at most, and no holes."""
-        if len(like.extents) > EXTENTS or not like.whole:
+        if len(older.extents) > EXTENTS or not older.whole:
             return None
-        return blobs.opened(self._whole(like, number), self.scratch / f"{number}.old", blobs.DEVICE)
+        return blobs.opened(self._whole(older, number), self.scratch / f"{number}.old", blobs.DEVICE)
 
     def _whole(self, file: File, number: int) -> Stretch:
         """The bytes of an old file in one piece."""
@@ -122,9 +122,9 @@ class Opener:
         new = one.new
         last = Pack(new.content.length, pack.index(one.packer))
         if one.old is None:
-            return Repacked(new.at, new.stored, new.content, (last,), self.old, one.like.extents, spool=False)
+            return Repacked(new.at, new.stored, new.content, (last,), self.old, one.older.extents, spool=False)
         old = one.old.content
-        first = Unpack(old.length, unpack.index(one.old.kind), tuple(_placed(one.like, one.old.at, one.old.stored)))
+        first = Unpack(old.length, unpack.index(one.old.kind), tuple(_placed(one.older, one.old.at, one.old.stored)))
         return Repacked(new.at, new.stored, new.content, (first, last), old, (Place(0, 0, old.length),), spool=True)
 
 

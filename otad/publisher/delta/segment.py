@@ -14,7 +14,7 @@ from itertools import accumulate
 from otad.delta.ops import Copy, Delta, Extent, Op, Unpack, Zero
 from otad.delta.streams import Entry, Segment, pack
 from otad.publisher.delta import compare
-from otad.publisher.delta.compare import Candidate, Made
+from otad.publisher.delta.compare import Candidate, Step
 from otad.publisher.delta.covers import Engine
 from otad.publisher.delta.ledger import Line
 from otad.publisher.delta.plan import Around, Fresh, Piece, Same
@@ -38,7 +38,7 @@ class Done:
 
 def done(pieces: Sequence[Piece], engine: Engine, level: int) -> Done:
     """The segment that makes `pieces`, compressed at zstd's `level`."""
-    made = [(piece.path, one) for piece in pieces for one in _made(piece, engine)]
+    made = [(piece.path, one) for piece in pieces for one in _steps(piece, engine)]
     ops = tuple(one.op for _, one in made)
     streams = (b"".join(getattr(one, stream) for _, one in made) for stream in ("controls", "diff", "extra"))
     entry, data = pack(Segment(ops, *streams), level)
@@ -60,15 +60,15 @@ def most(piece: Piece) -> int:
     return len(piece.ops) if isinstance(piece, Around) else 1
 
 
-def _made(piece: Piece, engine: Engine) -> list[Made]:
+def _steps(piece: Piece, engine: Engine) -> list[Step]:
     if isinstance(piece, Same):
-        return [Made(Zero(piece.length) if piece.old is None else Copy(piece.length, piece.old))]
+        return [Step(Zero(piece.length) if piece.old is None else Copy(piece.length, piece.old))]
     if isinstance(piece, Around):
-        return [Made(op) for op in piece.ops]
+        return [Step(op) for op in piece.ops]
     new = piece.new[:]
-    if not piece.like:
+    if not piece.window:
         return compare.raw(new)
-    made = compare.compared(new, Candidate(piece.like, piece.old.joined(piece.like), piece.spool), engine)
+    made = compare.compared(new, Candidate(piece.window, piece.old.joined(piece.window), piece.spool), engine)
     return min(made, compare.raw(new), key=compare.cost) if compare.cost(made) > len(new) // FEW else made
 
 
@@ -78,7 +78,7 @@ def _reads(op: Op) -> tuple[Extent, ...]:
     return op.extents if isinstance(op, Unpack) or (isinstance(op, Delta) and not op.spool) else ()
 
 
-def _lines(made: Sequence[tuple[str, Made]], stored: int) -> list[Line]:
+def _lines(made: Sequence[tuple[str, Step]], stored: int) -> list[Line]:
     """`stored` bytes, shared among the operations by what each would take alone."""
     shares = [compare.cost([one]) + 1 for _, one in made]
     every = sum(shares)

@@ -13,10 +13,11 @@ from otad.delta.apply import apply
 from otad.delta.format import Limits
 from otad.delta.ops import Copy, Delta, Extent
 from otad.delta.patch import Patch
-from otad.delta.places import Image, Spool
+from otad.delta.places import Image
+from otad.delta.spool import Spool
 from otad.delta.streams import Segment
 from otad.publisher.delta import compare
-from otad.publisher.delta.compare import LONG, Candidate, Made, compared
+from otad.publisher.delta.compare import LONG, Candidate, Step, compared
 from otad.publisher.delta.covers import by_bsdiff
 from tests.delta.making import patch
 
@@ -26,7 +27,7 @@ IMAGE = bytes(700) + OLD[: 2 * LONG + 5] + bytes(7 * LONG - 705) + OLD[2 * LONG 
 LIMITS = Limits(segment=1 << 20, frame=1 << 20, window=1 << 20, output=1 << 20, codecs=0, spool=0)
 
 
-def decoded(made: list[Made], new: bytes, folder: Path) -> bytes:
+def decoded(made: list[Step], new: bytes, folder: Path) -> bytes:
     streams = (b"".join(getattr(one, stream) for one in made) for stream in ("controls", "diff", "extra"))
     data = patch(IMAGE, new, [Segment(tuple(one.op for one in made), *streams)], limits=LIMITS)
     (folder / "image").write_bytes(IMAGE)

@@ -242,8 +242,8 @@ def test_an_old_file_in_more_pieces_than_an_unpack_names_is_compared_as_it_is(
     opener = repacking.Opener(image, image, tmp_path, 1 << 24)
     for pieces, opens in ((2, True), (3, False)):
         bounds = [*(at * 1000 for at in range(pieces)), len(data)]
-        like = File("/initrd", len(data), tuple(ext4.Extent(at, at, end - at) for at, end in pairwise(bounds)))
-        opened = opener.opened(0, new, like)
+        older = File("/initrd", len(data), tuple(ext4.Extent(at, at, end - at) for at, end in pairwise(bounds)))
+        opened = opener.opened(0, new, older)
         assert isinstance(opened, repacking.Opened)
         assert bool(opened.old) is opens
 
