@@ -103,7 +103,7 @@ class _Run:
         yield packer.write(piece)
         self._packing = packer, left - len(piece)
         if left == len(piece):
-            yield packer.finish()
+            yield from packer.finish()
             packer.close()
             self._packing = None
 

@@ -53,8 +53,8 @@ class Packer(Protocol):
     def write(self, piece: bytes | memoryview) -> bytes:
         """Take `piece`, which one operation made; what is ready."""
 
-    def finish(self) -> bytes:
-        """The rest."""
+    def finish(self) -> Iterator[bytes]:
+        """The rest, piece by piece."""
 
     def close(self) -> None:
         """Nothing of it is left. At any time, also twice."""
@@ -87,7 +87,8 @@ def with_proof(name: str) -> str:
     try:
         for at in range(0, len(known), PIECE):
             made.update(packer.write(known[at : at + PIECE]))
-        made.update(packer.finish())
+        for rest in packer.finish():
+            made.update(rest)
     finally:
         packer.close()
     return f"{name}#{made.hexdigest()[:PROOF]}"
@@ -169,9 +170,9 @@ class _Library:
         """See Packer."""
         return self._stream.compress(piece)
 
-    def finish(self) -> bytes:
+    def finish(self) -> Iterator[bytes]:
         """See Packer."""
-        return self._stream.flush()
+        yield self._stream.flush()
 
     def close(self) -> None:
         """See Packer. What it holds goes with this object."""
@@ -202,18 +203,18 @@ def _xz(check: str, preset: str, extreme: str, kib: str) -> Compressor:
 
 
 def _zstd(level: int, *, threads: int, program: bool) -> Compressor:
-    """With a thread of its own it works in jobs of four windows, at least 1 MiB: four of them come, three wait to be taken.
+    """With a thread of its own it works in jobs of four windows, at least 1 MiB; the program takes 5 MiB itself.
 
-    The program takes 4 MiB itself. Source: lib/compress/zstdmt_compress.c, ZSTDMT_computeTargetJobLog and
-    ZSTDMT_initCStream_internal.
+    Of these jobs four come, as many wait to be taken, and what is taken at last is taken at once. Source:
+    lib/compress/zstdmt_compress.c, ZSTDMT_computeTargetJobLog and ZSTDMT_initCStream_internal; how much waits was measured.
     """
 
     def memory(length: int) -> int:
         parameters = zstandard.ZstdCompressionParameters.from_level(level, source_size=length)
         window = 1 << parameters.window_log
         job = max(4 * window, MIB)
-        jobs = threads * (min(4 * job, length) + min(3 * job, length))
-        return parameters.estimated_compression_context_size() + window + jobs + (5 if program else 1) * MIB
+        jobs = threads * (16 * job if length > job else 3 * length)
+        return parameters.estimated_compression_context_size() + window + jobs + (6 if program else 1) * MIB
 
     def begin(length: int) -> Packer:
         if program:

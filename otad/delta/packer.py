@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import IO, cast
 
@@ -58,18 +58,16 @@ class Program:
                     rest = rest[self._write(rest[:_PIPE]) :]
         return b"".join(out)
 
-    def finish(self) -> bytes:
+    def finish(self) -> Iterator[bytes]:
         """See Packer."""
         self._into.close()
         poll = select.poll()
         poll.register(self._from, select.POLLIN)
-        out = []
         while self._wait(poll) and (piece := self._read()):
-            out.append(piece)
+            yield piece
         status = self._process.wait()
         if status:
             raise Unpackable(f"{self._name} ended with status {status}")
-        return b"".join(out)
 
     def close(self) -> None:
         """See Packer."""

@@ -38,7 +38,7 @@ def run(tmp_path: Path, made: bytes, old: bytes = OLD) -> bytes:
 def packed(name: str, data: bytes) -> bytes:
     packer = compressor(name).begin(len(data))
     try:
-        return packer.write(data) + packer.finish()
+        return packer.write(data) + b"".join(packer.finish())
     finally:
         packer.close()
 

@@ -20,7 +20,7 @@ CHANGED = TEXT[:9000] + b"something else" + TEXT[9100:]
 
 def _packed(data: bytes) -> bytes:
     packer = compressor(NAME).begin(len(data))
-    return packer.write(data) + packer.finish()
+    return packer.write(data) + b"".join(packer.finish())
 
 
 OLD = bytes(range(256)) * 300 + _packed(TEXT)

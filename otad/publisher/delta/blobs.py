@@ -41,7 +41,18 @@ class _Stream(Protocol):
 
 
 _MAGIC = {b"\x1f\x8b\x08": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_OTHERS = {b"BZh": "bzip2", b"\x04\x22\x4d\x18": "lz4", b"\x02\x21\x4c\x18": "lz4", b"\x5d\0\0": "lzma", b"PK\3\4": "zip"}
 _LONGEST = max(map(len, _MAGIC))
+_UNNAMED = {
+    "gzip": "it tells a name or a time, which gzip -n leaves out",
+    "xz": "it has other filters than LZMA2, or more than one thread made it",
+    "zstd": "it does not tell its content's length, as nothing does that was piped through zstd, or has no checksum",
+}
+"""Why no compressor is tried."""
+
+
+class NotAgain(Exception):  # not an error: the delta is made all the same
+    """Nothing that a device has makes a blob again: why."""
 
 
 def _streams(memory: int | None, window: int) -> Mapping[str, Callable[[], _Stream]]:
@@ -88,16 +99,29 @@ def opened(file: Stretch, into: Path, streams: Mapping[str, Callable[[], _Stream
     return Blob(kind, at, stored, Stretch.whole(into))
 
 
-def packer(blob: Blob, file: Stretch, most: int) -> str | None:
-    """The compressor, in at most `most` bytes of memory, that makes the blob of `file` from its content; None: there is none."""
-    stored = file.part(blob.at, blob.stored)
-    for name in _candidates(blob.kind, stored):
+def foreign(file: Stretch) -> str | None:
+    """By what a file is compressed that no device takes apart."""
+    start = file[:_LONGEST]
+    return next((kind for magic, kind in _OTHERS.items() if start.startswith(magic)), None)
+
+
+def packer(blob: Blob, file: Stretch, most: int) -> str:
+    """The compressor, in at most `most` bytes of memory, that makes the blob of `file` from its content. Raises NotAgain."""
+    stored, tried = file.part(blob.at, blob.stored), 0
+    names = list(_candidates(blob.kind, stored))
+    for name in names:
         try:
-            if codecs.compressor(name).memory(blob.content.length) <= most and _gives(name, blob.content, stored):
-                return name
+            if codecs.compressor(name).memory(blob.content.length) <= most:
+                tried += 1
+                if _gives(name, blob.content, stored):
+                    return name
         except Unpackable:  # not installed here, or of no use
             continue
-    return None
+    if not names:
+        raise NotAgain(_UNNAMED[blob.kind])
+    if not tried:
+        raise NotAgain(f"{blob.kind} would take more than {most >> 20} MiB of a device's memory to make it again")
+    raise NotAgain(f"no {blob.kind} that a device could run makes it again")
 
 
 def _after_cpio(file: Stretch) -> int:
@@ -142,7 +166,7 @@ def _gives(name: str, content: Stretch, stored: Stretch) -> bool:
 def _compressed(making: codecs.Packer, content: Stretch) -> Iterator[bytes]:
     for start in range(0, content.length, PIECE):
         yield making.write(content[start : start + PIECE])
-    yield making.finish()
+    yield from making.finish()
 
 
 def _candidates(kind: str, stored: Stretch) -> Iterable[str]:

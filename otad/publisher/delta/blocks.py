@@ -8,10 +8,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from otad.publisher.delta.ext4 import Image
+from otad.publisher.encode import Progress, quiet
 
 PIECE = 1 << 20
 
@@ -41,12 +43,13 @@ class Run:
         return Run(start, end - start, None if self.old is None else self.old + start - self.start, self.zero)
 
 
-def runs(old: Image, new: Image, block: int) -> Iterator[Run]:
+def runs(old: Image, new: Image, block: int, progress: Progress = quiet) -> Iterator[Run]:
     """All of `new`, in order, in runs as long as they can be. `block`: bytes, a power of two."""
-    at = _index(old, block)
+    tell = partial(progress, "looking for what is the same")
+    at = _index(old, block, lambda done: tell(done, len(old) + len(new)))
     zeros = bytes(block)
     last = Run(0, 0)
-    for start, data in _blocks(new, block):
+    for start, data in _blocks(new, block, lambda done: tell(len(old) + done, len(old) + len(new))):
         if data == zeros[: len(data)]:
             this = Run(start, len(data), zero=True)
         else:
@@ -60,18 +63,19 @@ def runs(old: Image, new: Image, block: int) -> Iterator[Run]:
         yield last
 
 
-def _index(old: Image, block: int) -> dict[int, int]:
+def _index(old: Image, block: int, tell: Callable[[int], None]) -> dict[int, int]:
     """Hash of a block -> where it first stands."""
     at: dict[int, int] = {}
-    for start, data in _blocks(old, block):
+    for start, data in _blocks(old, block, tell):
         if len(data) == block:
             at.setdefault(hash(data), start)
     return at
 
 
-def _blocks(image: Image, block: int) -> Iterator[tuple[int, bytes]]:
-    """Every block and where it stands; the last one may be short."""
+def _blocks(image: Image, block: int, tell: Callable[[int], None]) -> Iterator[tuple[int, bytes]]:
+    """Every block and where it stands; the last one may be short. `tell`: how many bytes were looked at."""
     for piece in range(0, len(image), PIECE):
+        tell(piece)
         data = image[piece : piece + PIECE]
         yield from ((piece + at, data[at : at + block]) for at in range(0, len(data), block))
 

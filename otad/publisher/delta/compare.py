@@ -38,9 +38,9 @@ class Step:
     extra: bytes = b""
 
     @property
-    def stream(self) -> int:
-        """Bytes of the segment's decoded streams."""
-        return len(self.controls) + len(self.diff) + len(self.extra)
+    def memory(self) -> int:
+        """Bytes that a device holds for it: see `Entry.memory`. What the operation itself takes is little."""
+        return 2 * len(self.controls) + len(self.diff) + len(self.extra)
 
 
 @dataclass(frozen=True)

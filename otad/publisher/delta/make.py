@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,7 +44,7 @@ from otad.publisher.delta.stretch import Stretch
 from otad.publisher.encode import Progress, fingerprint, quiet
 
 SEGMENT = 12 << 20
-"""Bytes of fresh content that go into one segment: as much, and a little more, are its decoded streams."""
+"""Bytes of fresh content that are compared as one segment: as much, and a little more, are its decoded streams as a rule."""
 BLOCK = 1 << 20  # bytes from one hash to the next
 WHOLE = "(the whole file)"
 """In place of a path, where a payload is one compressed file."""
@@ -82,15 +83,13 @@ def make(old: Payload, new: Payload, out: BinaryIO, scratch: Path, *, repack: bo
     before, after, notes = _file_systems(old.image, new.image)
     older = pairs(before.files, after.files)
     with old.image.reading() as was, new.image.reading() as becomes:
-        blocks = list(runs(was, becomes, min(before.block, after.block)))
+        blocks = list(runs(was, becomes, min(before.block, after.block), progress))
     changed = plan.areas_of(after.files, blocks, new.image.length)
     candidates = [(file, older[file.path]) for file in after.files if file.path in changed and file.path in older]
     with _pool() as pool:
-        repacking = Opener(old.image, new.image, scratch, MOST).repacking(candidates if repack else (), pool)
+        repacking = Opener(old.image, new.image, scratch, MOST).repacking(candidates if repack else (), pool, progress)
         pair = plan.Pair(old.image, new.image, older, repacking.files)
         segments = list(_segments(_bundled(new, plan.pieces(pair, after.files, blocks))))
-        if len(segments) > index.SEGMENTS:
-            raise _too_large(f"it has {len(segments)} segments, and {index.SEGMENTS} may be")
         finished = list(_all_done(segments, pool, progress))
     _written(old, new, finished, repacking, out)
     return Ledger(tuple(line for one in finished for line in one.lines), (*notes, *repacking.notes))
@@ -145,12 +144,15 @@ def _segments(planned: Iterable[Piece]) -> Iterator[list[Piece]]:
 @contextmanager
 def _pool() -> Iterator[Executor]:
     processes = min(PROCESSES, len(os.sched_getaffinity(0)))
+    theirs, ours = multiprocessing.Pipe(duplex=False)
     try:
-        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _no_orphan) as pool:
+        with theirs, ours, ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _with_us, (theirs,)) as pool:
+            with _no_interrupt():
+                pool.submit(int)  # starts all of them
             try:
                 yield pool
             except BaseException:
-                pool.shutdown(cancel_futures=True)  # what waits would be made all the same, before anybody is told
+                ours.close()  # what waits and what is at work would be finished, before anybody is told
                 raise
     except BrokenProcessPool as error:
         what = f"one of {processes} processes that compare was ended by the system"
@@ -158,23 +160,35 @@ def _pool() -> Iterator[Executor]:
         raise OtadError("delta-killed", what, remedy, who=Who.INTEGRATOR) from error
 
 
-def _no_orphan() -> None:
-    """In each of them: it ends with the process that started it, whatever ended that."""
-    if parent := multiprocessing.parent_process():
-        threading.Thread(target=_follow, args=[parent], daemon=True).start()
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Processes that are started here never hear of Ctrl-C: ending them is ours, and they would only add their tracebacks."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _follow(parent: BaseProcess) -> None:
-    parent.join()
+def _with_us(theirs: Connection) -> None:
+    """In each of them: it ends when nobody has the other end any more, whatever ended the process that started it."""
+    threading.Thread(target=_follow, args=[theirs], daemon=True).start()
+
+
+def _follow(theirs: Connection) -> None:
+    theirs.poll(None)
     os._exit(1)
 
 
 def _all_done(parts: Sequence[Sequence[Piece]], pool: Executor, progress: Progress) -> Iterator[Done]:
     """Every segment, in order."""
+    progress("comparing", 0, len(parts))
     waiting = [pool.submit(segment.done, part, BEST, LEVEL) for part in parts]
-    for number, future in enumerate(waiting, start=1):
-        yield future.result()
-        progress("comparing", number, len(waiting))
+    for number, finished in enumerate(as_completed(waiting), start=1):
+        finished.result()  # one that failed is told now
+        progress("comparing", number, len(parts))
+    for future in waiting:
+        yield from future.result()
 
 
 def _written(old: Payload, new: Payload, finished: Sequence[Done], repacking: Repacking, out: BinaryIO) -> None:

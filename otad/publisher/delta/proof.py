@@ -38,8 +38,9 @@ def proved(old: Payload, new: Payload, delta: Path, scratch: Path, progress: Pro
     try:
         with delta.open("rb") as file, old.image.reading() as reading:
             patch, image = Patch.opened(file, MEMORY), _Image(reading)
+            reads = sum(length for _, length in patch.contents.ranges)
             for done in check(patch, image):
-                progress("checking what it reads", done, old.image.length)
+                progress("checking what it reads", done, reads)
             with Spool(str(scratch), patch.header.limits.spool) as spool:
                 for done in accumulate(map(len, apply(patch, image, spool))):
                     progress("decoding it as a device does", done, new.whole.length)

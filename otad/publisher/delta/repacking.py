@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from otad.publisher.delta.ext4 import Extent as Place
 from otad.publisher.delta.ext4 import File
 from otad.publisher.delta.plan import Repacked
 from otad.publisher.delta.stretch import Stretch
+from otad.publisher.encode import Progress, quiet
 
 PIECE = blobs.PIECE
 WORTH = 4096  # bytes: a smaller file is not worth a compressor
@@ -35,6 +36,10 @@ class Opened:
     new: Blob
     packer: str
     old: Blob | None
+
+
+Found = Opened | str | None
+"""Of a file: both sides; in words, why it stays as it is; None where there is nothing to open."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,11 @@ class Opener:
     scratch: Path
     most: int
 
-    def repacking(self, pairs: Sequence[tuple[File, File]], pool: Executor) -> Repacking:
+    def repacking(self, pairs: Sequence[tuple[File, File]], pool: Executor, progress: Progress = quiet) -> Repacking:
         """Of all (new, old) that are compressed."""
         wanted = [(file, older) for file, older in pairs if len(file.extents) == 1 and file.whole and file.size >= WORTH]
         waiting = [pool.submit(self.opened, number, *pair) for number, pair in enumerate(wanted)]
-        results = [future.result() for future in waiting]
+        results = list(_told(waiting, progress))
         found = [one for one in results if isinstance(one, Opened)]
         pack = sorted({one.packer for one in found})
         unpack = sorted({one.old.kind for one in found if one.old})
@@ -88,16 +93,18 @@ class Opener:
                     "In images that otarepo image --root makes, files lie in one piece"
                 )
 
-    def opened(self, number: int, file: File, older: File) -> Opened | str | None:
-        """Both sides of one; in words, why it stays as it is; None where there is nothing to open."""
+    def opened(self, number: int, file: File, older: File) -> Found:
+        """One of them, in a process of its own."""
         stored = self.new.part(file.extents[0].physical, file.size)
         new = blobs.opened(stored, self.scratch / f"{number}.new")
         if new is None:
-            return None
-        packer = blobs.packer(new, stored, self.most)
-        if packer is None:
+            kind = blobs.foreign(stored)
+            return f"{file.path}: devices do not take {kind} apart; it is compared as it is" if kind else None
+        try:
+            packer = blobs.packer(new, stored, self.most)
+        except blobs.NotAgain as why:
             new.content.file.unlink()
-            return f"{file.path}: no {new.kind} that a device could run makes it again; it is compared as it is"
+            return f"{file.path}: {why}; it is compared as it is"
         return Opened(file.path, older, new, packer, self._old(older, number))
 
     def _old(self, older: File, number: int) -> Blob | None:
@@ -126,6 +133,12 @@ class Opener:
         old = one.old.content
         first = Unpack(old.length, unpack.index(one.old.kind), tuple(_placed(one.older, one.old.at, one.old.stored)))
         return Repacked(new.at, new.stored, new.content, (first, last), old, (Place(0, 0, old.length),), spool=True)
+
+
+def _told(waiting: Sequence[Future[Found]], progress: Progress) -> Iterator[Found]:
+    for number, future in enumerate(waiting):
+        progress("taking compressed files apart", number, len(waiting))
+        yield future.result()
 
 
 def _placed(file: File, at: int, length: int) -> Iterator[Extent]:

@@ -7,7 +7,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -19,6 +19,8 @@ from otad.publisher.delta.covers import Engine
 from otad.publisher.delta.ledger import Line
 from otad.publisher.delta.plan import Around, Fresh, Piece, Same
 
+MEMORY = 14 << 20
+"""Bytes of a segment's decoded streams, about: with all else that a device holds it is below 64 MiB."""
 EACH = 512
 """Bytes of fresh content for each operation that it becomes, at least: a copy ends with an old block, or is LONG."""
 FEW = 8  # part of the new bytes: what costs less is not weighed against anything else
@@ -36,9 +38,24 @@ class Done:
     lines: tuple[Line, ...]
 
 
-def done(pieces: Sequence[Piece], engine: Engine, level: int) -> Done:
-    """The segment that makes `pieces`, compressed at zstd's `level`."""
-    made = [(piece.path, one) for piece in pieces for one in _steps(piece, engine)]
+def done(pieces: Sequence[Piece], engine: Engine, level: int) -> list[Done]:
+    """What makes `pieces`, compressed at zstd's `level`: one segment, or more where very many differences were found."""
+    steps = [(piece.path, one) for piece in pieces for one in _steps(piece, engine)]
+    return [_done(part, level) for part in _fitting(steps)]
+
+
+def _fitting(steps: Sequence[tuple[str, Step]]) -> Iterator[Sequence[tuple[str, Step]]]:
+    """Parts of `steps`, each of at most MEMORY, or one step."""
+    start = held = 0
+    for at, (_, one) in enumerate(steps):
+        if held and held + one.memory > MEMORY:
+            yield steps[start:at]
+            start, held = at, 0
+        held += one.memory
+    yield steps[start:]
+
+
+def _done(made: Sequence[tuple[str, Step]], level: int) -> Done:
     ops = tuple(one.op for _, one in made)
     streams = (b"".join(getattr(one, stream) for _, one in made) for stream in ("controls", "diff", "extra"))
     entry, data = pack(Segment(ops, *streams), level)

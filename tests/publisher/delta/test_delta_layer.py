@@ -61,4 +61,4 @@ def test_a_layer_that_nothing_makes_again_is_named(tmp_path: Path) -> None:
     for name, version in (("old", 1), ("new", 2)):
         (tmp_path / name).write_bytes(gzip.compress(layer(version=version), mtime=1))
     _, ledger = made(tmp_path / "old", tmp_path / "new", tmp_path)
-    assert ledger.notes[-1].startswith("(the whole file): no gzip that a device could run makes it again")
+    assert ledger.notes[-1].startswith("(the whole file): it tells a name or a time, which gzip -n leaves out")

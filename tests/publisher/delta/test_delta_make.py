@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -20,7 +21,7 @@ from otad.delta import index
 from otad.delta.ops import Op
 from otad.delta.patch import Patch
 from otad.errors import Corrupt, OtadError, Rejected
-from otad.publisher.delta import ext4, repacking
+from otad.publisher.delta import ext4, repacking, segment
 from otad.publisher.delta import make as making
 from otad.publisher.delta.covers import Cover
 from otad.publisher.delta.ext4 import File
@@ -110,11 +111,17 @@ def test_an_old_file_with_a_hole_is_compared_as_it_is(
     assert "unpack" not in {line.operation for line in ledger.lines}
 
 
+def nothing(_old: bytes, _new: bytes) -> Sequence[Cover]:
+    """An engine that finds nothing, at once."""
+    return ()
+
+
 @pytest.mark.slow
 def test_much_in_front_of_what_is_compressed_takes_no_more_memory(
-    tmp_path: Path, initrds: Callable[[bytes, bytes], tuple[Path, Path]]
+    tmp_path: Path, initrds: Callable[[bytes, bytes], tuple[Path, Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Newer initramfs-tools put the modules there, as they are. It is proved to take what a device has."""
+    monkeypatch.setattr("otad.publisher.delta.make.BEST", nothing)
     before, after = (trees.cpio({"modules": trees.noise(seed, 30 << 20)}) for seed in (1, 2))
     old, new = initrds(before + trees.gzipped(INITRD), after + trees.gzipped(trees.edited(INITRD, 2)))
     _, ledger = made(old, new, tmp_path)
@@ -258,7 +265,41 @@ def test_what_waits_is_not_made_when_something_failed() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         failing()
-    assert waiting[-1].cancelled()
+    assert isinstance(waiting[-1].exception(), BrokenProcessPool)
+
+
+def crumbs(_old: bytes, new: bytes) -> Sequence[Cover]:
+    """An engine that finds as many differences as there can be: a table of which each line grew by a byte."""
+    return [Cover(at, at - at // 16, 15) for at in range(0, len(new) - 16, 16)]
+
+
+@pytest.mark.slow
+def test_a_segment_of_very_many_differences_is_divided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their controls take more of a device's memory than what they make."""
+    table = trees.noise(1, 6 << 20)
+    (tmp_path / "old").write_bytes(b"".join(table[at : at + 15] for at in range(0, len(table), 16)))
+    (tmp_path / "new").write_bytes(table)
+    monkeypatch.setattr("otad.publisher.delta.make.BEST", crumbs)
+    delta, _ = made(tmp_path / "old", tmp_path / "new", tmp_path)
+    with delta.open("rb") as file:
+        entries = Patch.opened(file).contents.segments
+    assert len(entries) > 1
+    assert all(entry.memory < segment.MEMORY + (1 << 20) for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("command", "why"), [(("bzip2",), "do not take bzip2 apart"), (("gzip", "-N"), "tells a name or a time")]
+)
+def test_what_stays_compressed_is_named_with_the_reason(
+    tmp_path: Path, initrds: Callable[[bytes, bytes], tuple[Path, Path]], command: tuple[str, ...], why: str
+) -> None:
+    def packed(data: bytes) -> bytes:
+        (tmp_path / "content").write_bytes(data)
+        return subprocess.run([*command, "-c", tmp_path / "content"], stdout=subprocess.PIPE, check=True).stdout
+
+    _, ledger = made(*initrds(packed(INITRD), packed(trees.edited(INITRD, 2))), tmp_path)
+    (note,) = ledger.notes
+    assert why in note
 
 
 def killed(_old: bytes, _new: bytes) -> Sequence[Cover]:

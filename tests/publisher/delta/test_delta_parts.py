@@ -155,11 +155,13 @@ def test_the_compressor_of_a_blob_is_found(tmp_path: Path, command: str, name: s
 
 def test_a_compressor_that_is_too_large_or_unknown_is_not_found(tmp_path: Path) -> None:
     packed = tmp_path / "packed"
-    for command, most in (("xz -T1 -6", 1 << 25), ("xz -T2 -6", 1 << 30)):
+    cases = (("xz -T1 -6", 1 << 25, "more than 32 MiB"), ("xz -T2 -6", 1 << 30, "more than one thread"))
+    for command, most, why in cases:
         packed.write_bytes(subprocess.run(command.split(), input=CONTENT, stdout=subprocess.PIPE, check=True).stdout)
         blob = blobs.opened(Stretch.whole(packed), tmp_path / "content")
         assert blob is not None
-        assert blobs.packer(blob, Stretch.whole(packed), most) is None
+        with pytest.raises(blobs.NotAgain, match=why):
+            blobs.packer(blob, Stretch.whole(packed), most)
 
 
 @pytest.mark.parametrize(
