@@ -12,7 +12,6 @@ from otad.publisher import drafts
 from otad.publisher.cli.explain import Explanation
 from otad.publisher.cli.terminal import awaited, bars, now, opened, warned
 from otad.publisher.delta import release
-from otad.publisher.delta.ledger import Ledger
 from otad.publisher.delta.make import Payload, make
 from otad.publisher.delta.proof import proved
 
@@ -25,7 +24,7 @@ def delta(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show where the bytes go: by operation, by file and folder.")
     ] = False,
-    machine: Annotated[bool, typer.Option("--json", help="The same as JSON, and nothing else.")] = False,
+    machine: Annotated[bool, typer.Option("--json", help="The same as JSON, a line for each OLD, and nothing else.")] = False,
     plot: Annotated[Path | None, typer.Option(metavar="OUT.svg", help="The same as a picture; of one OLD.")] = None,
     repack: Annotated[
         bool,
@@ -52,19 +51,21 @@ def _of_releases(folder: Path, bases: list[str], version: str, explanation: Expl
     workspace = opened(folder)
     for base in bases:
         with bars() as progress:
-            outcome = release.add(workspace, base, version, now=now(), repack=repack, progress=progress)
-        if outcome is None:
-            explanation.said(f"{base} to {version}: is there already.")
-            continue
-        _noted(outcome.ledger)
-        sizes = f"{outcome.length:,} bytes, {outcome.length / outcome.full:.1%} of the full {outcome.full:,}"
-        if outcome.listed:
-            explanation.said(f"{base} to {version}: {sizes}. Publish to make it so.")
-        else:
-            refused = f"not published: it would be {sizes}, and must save a tenth. Devices take the full one."
-            explanation.said(f"{base} to {version}: {refused}")
-        explanation.show(f"{base} to {version}", outcome.ledger, outcome.length)
+            outcome = release.add(workspace, base, version, now=now(), repack=repack, again=explanation.wanted, progress=progress)
+        explanation.said(f"{base} to {version}: {_told(outcome)}")
+        if outcome:
+            _noted(outcome)
+            explanation.show(outcome)
     awaited(workspace)
+
+
+def _told(made: release.Outcome | None) -> str:
+    if made is None or made.before is not None:
+        return "is there already."
+    sizes = f"{made.length:,} bytes, {made.length / made.full:.1%} of the full {made.full:,}"
+    if made.listed:
+        return f"{sizes}. Publish to make it so."
+    return f"not published: it would be {sizes}, and must save a tenth. Devices take the full one."
 
 
 def _of_files(old: Path, new: Path, out: Path, explanation: Explanation, *, repack: bool) -> None:
@@ -76,11 +77,15 @@ def _of_files(old: Path, new: Path, out: Path, explanation: Explanation, *, repa
             proved(before, after, made.path, Path(scratch), progress)
             length = made.file.tell()
             made.keep(out.absolute())
-    _noted(ledger)
+    outcome = release.Outcome(old.name, new.name, length, after.whole.length, listed=False, ledger=ledger)
+    _noted(outcome)
     explanation.said(f"{out}: {length:,} bytes make {new}, of {after.whole.length:,}, from {old}")
-    explanation.show(f"{old.name} to {new.name}", ledger, length)
+    explanation.show(outcome)
 
 
-def _noted(ledger: Ledger) -> None:
-    for note in ledger.notes:
+def _noted(made: release.Outcome) -> None:
+    for note in made.ledger.notes:
         warned(note)
+    if made.before not in {None, made.length}:
+        what = f"the delta that is listed has {made.before:,} bytes, and was made in another way than this one of {made.length:,}"
+        warned(f"{what}: with or without --no-repack, or by another version of otarepo")

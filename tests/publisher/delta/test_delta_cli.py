@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import select
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from otad.publisher.cli import main, terminal
+from otad.publisher.delta.ledger import Ledger
 from otad.publisher.delta.make import Payload
 from otad.publisher.delta.proof import proved
+from otad.publisher.delta.release import Outcome
+from otad.publisher.roles import RELEASES
 from otad.publisher.workspace import Workspace
 from tests.publisher.delta import trees
-from tests.publisher.delta.test_delta_release import PROGRAM, released
+from tests.publisher.delta.test_delta_release import PROGRAM, encrypted, released
 
 
 def otarepo(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[int, str, str]:
     monkeypatch.setattr("sys.argv", ["otarepo", *map(str, words)])
     monkeypatch.delenv(terminal.PASSPHRASE, raising=False)
+    terminal.passphrase.cache_clear()
     with pytest.raises(SystemExit) as ended:
         main()
     said = capsys.readouterr()
@@ -36,6 +46,72 @@ def test_deltas_of_releases(ws: Workspace, capsys: pytest.CaptureFixture[str], m
     assert re.fullmatch(rf"2\.0\.0 to 2\.1\.0: {size}\. Publish to make it so\.", second)
     again = otarepo(capsys, monkeypatch, "delta", ws.path, "2.0.0", "2.1.0")
     assert again == (0, "2.0.0 to 2.1.0: is there already.\n", "")
+
+
+def test_what_is_there_already_is_explained_all_the_same(
+    ws: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version, edits in (("1.0.0", 0), ("1.1.0", 2), ("1.2.0", 4)):
+        released(ws, version, {"usr/bin/camera": trees.edited(PROGRAM, edits)})
+    words = ("delta", ws.path, "1.0.0", "1.1.0", "1.2.0")
+    made = otarepo(capsys, monkeypatch, *words)[1].splitlines()
+    signed = ws.roles.version(RELEASES)
+    picture = ws.path.parent / "delta.svg"
+    status, said, complaint = otarepo(capsys, monkeypatch, *words[:2], *words[3:], "--explain", "--plot", picture)
+    assert (status, complaint) == (0, "")
+    assert said.startswith("1.1.0 to 1.2.0: is there already.\nWhere ")
+    assert "/usr/bin/camera" in said
+    assert picture.read_text().startswith("<svg")
+    status, said, complaint = otarepo(capsys, monkeypatch, *words, "--json")
+    assert (status, complaint) == (0, "")
+    told = [json.loads(line) for line in said.splitlines()]
+    assert [(one["base"], one["version"], one["listed"]) for one in told] == [("1.0.0", "1.2.0", True), ("1.1.0", "1.2.0", True)]
+    sizes = [f"{one['base']} to 1.2.0: {one['length']:,} bytes, {one['length'] / one['full']:.1%} of the full" for one in told]
+    assert [line[: len(size)] for line, size in zip(made, sizes, strict=True)] == sizes
+    assert ws.roles.version(RELEASES) == signed
+
+
+def test_one_that_was_made_in_another_way_is_told_apart(
+    ws: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Outcome("1.0.0", "1.1.0", 900, 5000, listed=True, ledger=Ledger(()), before=1200)
+    monkeypatch.setattr("otad.publisher.delta.release.add", lambda *_, **__: made)
+    status, said, complaint = otarepo(capsys, monkeypatch, "delta", ws.path, "1.0.0", "1.1.0", "--json")
+    assert (status, json.loads(said)["length"]) == (0, 900)
+    assert complaint == (
+        "warning: the delta that is listed has 1,200 bytes, and was made in another way than this one of 900: "
+        "with or without --no-repack, or by another version of otarepo\n"
+    )
+
+
+def test_the_passphrase_is_asked_for_first_and_nothing_is_painted_over_it(ws: Workspace) -> None:
+    for version, edits in (("1.0.0", 0), ("1.1.0", 2)):
+        released(ws, version, {"usr/bin/camera": trees.edited(PROGRAM, edits)})
+    (ws.keys.path / "releases.pem").write_bytes(encrypted(ws.keys.path / "releases.pem", b"secret"))
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "otad.publisher", "delta", str(ws.path), "1.0.0", "1.1.0"]
+    environment = {name: text for name, text in os.environ.items() if name != terminal.PASSPHRASE} | {"TERM": "xterm"}
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+    ) as running:
+        os.close(theirs)
+        try:
+            asked = b""
+            while b"Passphrase of the key releases" not in asked:
+                asked += os.read(ours, 4096)
+            while select.select([ours], [], [], 0.5)[0]:  # a bar is painted ten times in a second
+                asked += os.read(ours, 4096)
+            assert re.search(rb"Passphrase of the key releases: ?$", asked)
+            assert b"\x1b" not in asked
+            os.write(ours, b"secret\n")
+            said = b""
+            with suppress(OSError):  # EIO: it has ended
+                while piece := os.read(ours, 4096):
+                    said += piece
+        finally:
+            running.kill()
+            os.close(ours)
+    assert b"Publish to make it so." in said
 
 
 def test_a_delta_of_files_that_are_no_ext4(
