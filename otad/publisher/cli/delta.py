@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from otad.publisher import drafts
 from otad.publisher.cli.explain import Explanation
 from otad.publisher.cli.terminal import awaited, bars, now, opened, warned
-from otad.publisher.delta import release
-from otad.publisher.delta.make import Payload, make
-from otad.publisher.delta.proof import proved
+from otad.publisher.delta import files, release
 
 FILES = 3  # OLD NEW OUT
 
 
 def delta(
     given: Annotated[list[str], typer.Argument(metavar="DIR OLD... NEW", help="The workspace, and versions of its releases.")],
-    files: Annotated[bool, typer.Option("--files", help="Of files, without a workspace: OLD NEW OUT.")] = False,
+    alone: Annotated[bool, typer.Option("--files", help="Of files, without a workspace: OLD NEW OUT.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show where the bytes go: by operation, by file and folder.")
     ] = False,
@@ -35,7 +31,7 @@ def delta(
     if plot and plot.suffix.lower() != ".svg":
         raise typer.BadParameter(f"--plot draws SVG, and {plot} is named as something else: give it a name that ends in .svg")
     explanation = Explanation(explain, machine, plot)
-    if files:
+    if alone:
         if len(given) != FILES:
             raise typer.BadParameter("--files takes OLD NEW OUT")
         _of_files(Path(given[0]), Path(given[1]), Path(given[2]), explanation, repack=repack)
@@ -69,17 +65,10 @@ def _told(made: release.Outcome | None) -> str:
 
 
 def _of_files(old: Path, new: Path, out: Path, explanation: Explanation, *, repack: bool) -> None:
-    with bars() as progress, tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".delta-") as scratch:
-        before, after = (Payload.of(file, progress) for file in (old, new))
-        with drafts.draft(out.absolute().parent) as made:
-            ledger = make(before, after, made.file, Path(scratch), repack=repack, progress=progress)
-            made.file.flush()
-            proved(before, after, made.path, Path(scratch), progress)
-            length = made.file.tell()
-            made.keep(out.absolute())
-    outcome = release.Outcome(old.name, new.name, length, after.whole.length, listed=False, ledger=ledger)
+    with bars() as progress:
+        outcome = files.write(old, new, out, repack=repack, progress=progress)
     _noted(outcome)
-    explanation.said(f"{out}: {length:,} bytes make {new}, of {after.whole.length:,}, from {old}")
+    explanation.said(f"{out}: {outcome.length:,} bytes make {new}, of {outcome.full:,}, from {old}")
     explanation.show(outcome)
 
 

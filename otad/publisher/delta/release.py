@@ -11,9 +11,6 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,9 +26,9 @@ from otad.publisher import drafts
 from otad.publisher.delta.ledger import Ledger
 from otad.publisher.delta.make import Payload, make
 from otad.publisher.delta.proof import proved
+from otad.publisher.delta.scratch import scratch
 from otad.publisher.encode import PIECE, Progress, fingerprint, quiet
 from otad.publisher.grants import standing
-from otad.publisher.lock import one_writer
 from otad.publisher.release import find, path_of
 from otad.publisher.roles import RELEASES, TARGETS
 from otad.publisher.workspace import Workspace
@@ -102,15 +99,15 @@ def add(
         _unlock(ws)
     elif not again:
         return None
-    with _scratch(ws) as scratch:
-        before, after = (Payload.of(_file(ws, one, scratch, progress), progress) for one in (old, new))
-        patch = scratch / "delta"
+    with scratch(ws.path / SCRATCH) as work:
+        before, after = (Payload.of(_file(ws, one, work, progress), progress) for one in (old, new))
+        patch = work / "delta"
         with patch.open("wb") as out:
-            ledger = make(before, after, out, scratch, repack=repack, progress=progress)
+            ledger = make(before, after, out, work, repack=repack, progress=progress)
         length = patch.stat().st_size
         worth = length <= new.full - new.full // WORTH
         if worth and listed is None:
-            _list(ws, new, _way(patch, old, proved(before, after, patch, scratch, progress)), patch, now)
+            _list(ws, new, _way(patch, old, proved(before, after, patch, work, progress)), patch, now)
         return Outcome(base, version, length, new.full, worth or listed is not None, ledger, listed)
 
 
@@ -154,21 +151,7 @@ def _encodings(ws: Workspace, releases: Targets, version: str) -> Encodings:
     return Encodings.decode(ws.read(target), target.path)
 
 
-@contextmanager
-def _scratch(ws: Workspace) -> Iterator[Path]:
-    """A folder that is empty, and this command's alone."""
-    folder = ws.path / SCRATCH
-    with one_writer(folder, "delta"):
-        work = folder / "work"
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-        try:
-            yield work
-        finally:
-            shutil.rmtree(work)
-
-
-def _file(ws: Workspace, bundle: _Bundle, scratch: Path, progress: Progress) -> Path:
+def _file(ws: Workspace, bundle: _Bundle, work: Path, progress: Progress) -> Path:
     """The bundle itself: as it is published, or decompressed. Raises Rejected("blob-missing"), Corrupt("blob-changed")."""
     blobs = {way.type: ws.blobs / way.blob for way in bundle.ways if way.base is None}
     here = {kind: blob for kind, blob in blobs.items() if blob.exists()}
@@ -178,11 +161,11 @@ def _file(ws: Workspace, bundle: _Bundle, scratch: Path, progress: Progress) -> 
         what = f"the blob of {bundle.version} is not in {ws.blobs} any more"
         remedy = "Copy it there from what was published; `otarepo gc` deletes those of withdrawn releases"
         raise Rejected("blob-missing", what, remedy, who=Who.INTEGRATOR)
-    return _decompressed(here["zstd"], bundle, scratch, progress)
+    return _decompressed(here["zstd"], bundle, work, progress)
 
 
-def _decompressed(blob: Path, bundle: _Bundle, scratch: Path, progress: Progress) -> Path:
-    file, digest = scratch / f"{bundle.version}.swu", hashlib.sha256()
+def _decompressed(blob: Path, bundle: _Bundle, work: Path, progress: Progress) -> Path:
+    file, digest = work / f"{bundle.version}.swu", hashlib.sha256()
     with blob.open("rb") as packed, file.open("wb") as out:
         for piece in zstandard.ZstdDecompressor(max_window_size=1 << 27).read_to_iter(packed, read_size=PIECE):
             digest.update(piece)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -128,6 +129,59 @@ def test_a_delta_of_files_that_are_no_ext4(
     assert said == f"{out}: {out.stat().st_size:,} bytes make {new}, of {new.stat().st_size:,}, from {old}\n"
     proved(Payload.of(old), Payload.of(new), out, tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["delta", "new.img", "old.img"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("none new.img out", "none is not there\nnext step: Check its name"),
+        (
+            "folder new.img out",
+            "folder is no regular file\nnext step: Give the file of an image or a bundle; what a device",
+        ),
+        ("old.img empty out", "empty is empty\nnext step: Build or copy it again"),
+        ("old.img old.img out", "old.img and old.img are the same file\nnext step: A device that has the one needs nothing"),
+        ("old.img copy.img out", "old.img and copy.img hold the same bytes\nnext step: A device that has the one needs nothing"),
+        ("old.img new.img folder", "folder is a folder\nnext step: Name a file, for instance folder/delta"),
+        ("old.img new.img none/out", "cannot write none/out: there is no folder none\nnext step: Make it, or name another"),
+        ("old.img new.img old.img", "old.img would replace old.img, which the delta is made of\nnext step: Name another file"),
+        ("old.img new.img link", "link would replace new.img, which the delta is made of\nnext step: Name another file"),
+    ],
+)
+def test_files_that_make_no_delta_are_refused_before_the_work(
+    words: str, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, data in (("old.img", PROGRAM), ("copy.img", PROGRAM), ("new.img", PROGRAM[1:]), ("empty", b"")):
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").hardlink_to(tmp_path / "new.img")
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("otad.publisher.delta.files.make", None)
+    status, said, told = otarepo(capsys, monkeypatch, "delta", "--files", *words.split())
+    assert (status, said) == (1, "")
+    assert told.startswith(f"cannot do this: {complaint}")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "old.img").read_bytes() == PROGRAM
+
+
+def test_a_killed_run_leaves_one_folder_which_the_next_removes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "[").mkdir()
+    for name, data in (("old.img", PROGRAM), ("[/x]new.img", PROGRAM[1:])):
+        (tmp_path / name).write_bytes(data)
+    words = ("--files", tmp_path / "old.img", tmp_path / "[/x]new.img", tmp_path / "[red]out")
+    killed = "import os, otad.publisher.delta.files as f; f.proved = lambda *_: os.kill(os.getpid(), 9)"
+    program = f"{killed}; import sys; from otad.publisher.cli import main; main()"
+    ended = subprocess.run([sys.executable, "-c", program, "delta", *map(str, words)], check=False, capture_output=True)
+    assert ended.returncode == -signal.SIGKILL
+    assert {file.name for file in tmp_path.iterdir()} == {"old.img", "[", ".delta-[red]out"}
+    status, said, _ = otarepo(capsys, monkeypatch, "delta", *words)
+    assert status == 0
+    assert said.startswith(f"{tmp_path}/[red]out: ")
+    assert f" bytes make {tmp_path}/[/x]new.img, of 199,999, from " in said
+    assert {file.name for file in tmp_path.iterdir()} == {"old.img", "[", "[red]out"}
 
 
 @pytest.mark.parametrize("words", [("--files", "a", "b"), ("ws", "1.0.0")])

@@ -165,7 +165,7 @@ def test_killed_on_the_way_nothing_is_listed_and_the_next_run_does_it(
 
     with monkeypatch.context() as patched:
         patched.setattr(f"otad.publisher.delta.release.{at}", killed)
-        patched.setattr("otad.publisher.delta.release.shutil.rmtree", lambda *_, **__: None)  # a kill cleans up nothing
+        patched.setattr("otad.publisher.delta.scratch.shutil.rmtree", lambda *_, **__: None)  # a kill cleans up nothing
         with pytest.raises(Killed):
             deltas.add(ws, "1.0.0", "1.1.0", now=NOW)
     assert [way.type for way in ways(ws, "1.1.0")] == ["zstd"]
