@@ -159,9 +159,7 @@ def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as write(2) does: it names no file
 
 
-def test_a_full_disk_is_told_with_its_folder(
-    otarepo: Otarepo, ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_told_with_its_folder(otarepo: Otarepo, ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("otad.publisher.drafts.os.fsync", full)
     status, said, complaint = otarepo("key", "renew", ws.path, "targets")
     assert (status, said) == (1, "")
@@ -170,7 +168,7 @@ def test_a_full_disk_is_told_with_its_folder(
     )
 
 
-def test_a_name_that_is_a_folder_is_told_and_no_draft(otarepo: Otarepo, ws: Workspace, tmp_path: Path) -> None:
+def test_a_name_that_is_a_folder_is_told_and_no_draft(ws: Workspace) -> None:
     (ws.path / "metadata" / "2.targets.json").mkdir()
     with pytest.raises(IsADirectoryError) as refused:
         drafts.write(ws.path / "metadata" / "2.targets.json", b"{}")
