@@ -3,10 +3,12 @@
 Rules:
  1. A name appears by rename of a file that was written and fsynced under another name in the same folder.
  2. Drafts start with `.draft-`; a reader never sees one, and one that a kill left behind is only lost space.
+ 3. An OSError names a place that its reader knows: the folder or the file's name to be, never a draft.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -18,6 +20,7 @@ from typing import BinaryIO
 from otad import durable
 
 PUBLIC = 0o644
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Draft:
@@ -33,17 +36,34 @@ class Draft:
         self.file.flush()
         os.fchmod(self.file.fileno(), mode)
         os.fsync(self.file.fileno())
-        self.path.rename(as_)
+        try:
+            self.path.rename(as_)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(as_)) from error
         self.kept = True
         durable.sync(as_.parent)
+
+
+@contextmanager
+def naming(folder: Path) -> Iterator[None]:
+    """That the disk is full is told of `folder`: the system names no file then."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            error.filename = str(folder)
+        raise
 
 
 @contextmanager
 def draft(folder: Path) -> Iterator[Draft]:
     """A new file in `folder`, gone at the end unless it was kept."""
     durable.folder(folder)
-    descriptor, name = tempfile.mkstemp(prefix=".draft-", dir=folder)
-    with os.fdopen(descriptor, "w+b") as file:
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".draft-", dir=folder)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
+    with naming(folder), os.fdopen(descriptor, "w+b") as file:
         new = Draft(file, Path(name))
         try:
             yield new

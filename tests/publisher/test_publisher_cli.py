@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from otad.publisher import drafts
 from otad.publisher import image as images
 from otad.publisher.cli import main, terminal
 from otad.publisher.publish import publish
@@ -150,6 +153,46 @@ def test_a_release_is_put_on_a_medium(otarepo: Otarepo, ws: Workspace, published
     (tmp_path / "file").write_text("")
     status, _, complaint = otarepo("export", ws.path, tmp_path / "file" / "stick", "--version", "1.0.0")
     assert (status, complaint) == (1, f"cannot do this: {tmp_path / 'file'}: File exists\n")
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as write(2) does: it names no file
+
+
+def test_a_full_disk_is_told_with_its_folder(otarepo: Otarepo, ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otad.publisher.drafts.os.fsync", full)
+    status, said, complaint = otarepo("key", "renew", ws.path, "targets")
+    assert (status, said) == (1, "")
+    assert complaint == (
+        f"cannot do this: {ws.path / 'metadata'}: No space left on device\nnext step: Free space there, then do this again\n"
+    )
+
+
+def test_a_name_that_is_a_folder_is_told_and_no_draft(ws: Workspace) -> None:
+    (ws.path / "metadata" / "2.targets.json").mkdir()
+    with pytest.raises(IsADirectoryError) as refused:
+        drafts.write(ws.path / "metadata" / "2.targets.json", b"{}")
+    assert refused.value.filename == str(ws.path / "metadata" / "2.targets.json")
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        (errno.EACCES, "next step: Do this as a user who may, or change whose it is\n"),
+        (errno.EROFS, "next step: Mount it so that it can be written, or name another place\n"),
+        (errno.EIO, ""),
+    ],
+)
+def test_what_the_machine_refuses_has_a_next_step_where_it_is_plain(
+    number: int, step: str, otarepo: Otarepo, ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(ws.path / "metadata" / ".draft-k3x"))
+
+    monkeypatch.setattr("otad.publisher.drafts.tempfile.mkstemp", refused)
+    status, said, complaint = otarepo("key", "renew", ws.path, "targets")
+    assert (status, said) == (1, "")
+    assert complaint == f"cannot do this: {ws.path / 'metadata'}: {os.strerror(number)}\n{step}"
 
 
 def test_what_is_not_needed_is_deleted(otarepo: Otarepo, ws: Workspace, published: Path) -> None:

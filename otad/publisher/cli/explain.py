@@ -12,8 +12,8 @@ from rich.table import Table
 from otad.publisher import drafts
 from otad.publisher.cli.terminal import out, said
 from otad.publisher.delta.explain import Explained, Share, explained
-from otad.publisher.delta.ledger import Ledger
 from otad.publisher.delta.picture import svg
+from otad.publisher.delta.release import Outcome
 
 FINE = 400
 """A place is in the picture when it costs at least this part of the patch."""
@@ -27,21 +27,28 @@ class Explanation:
     machine: bool = False
     plot: Path | None = None
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anything was asked for."""
+        return self.tables or self.machine or self.plot is not None
+
     def said(self, text: str) -> None:
         """A result, for people."""
         if not self.machine:
             said(text)
 
-    def show(self, title: str, ledger: Ledger, length: int) -> None:
-        """Say it of the patch of `length` bytes."""
-        found = explained(ledger, length)
+    def show(self, made: Outcome) -> None:
+        """Say it of one delta. For machines: one JSON document, on a line of its own."""
+        title = f"{made.base} to {made.version}"
+        found = explained(made.ledger, made.length)
         if self.machine:
-            out.print_json(json.dumps({"delta": title, **asdict(found)}))
+            pair = {"delta": title, "base": made.base, "version": made.version, "full": made.full, "listed": made.listed}
+            out.print_json(json.dumps({**pair, **asdict(found)}), indent=None)
         elif self.tables:
             _show(found)
         if self.plot:
             with drafts.draft(self.plot.absolute().parent) as new:
-                new.file.write(svg(explained(ledger, length, FINE), title).encode())
+                new.file.write(svg(explained(made.ledger, made.length, FINE), title).encode())
                 new.keep(self.plot.absolute())
             self.said(f"{self.plot}: the picture")
 

@@ -25,8 +25,8 @@ PASSPHRASE = "OTAREPO_PASSPHRASE"  # noqa: S105  the variable's name
 
 UNSIGNED = 3  # exit status: done as far as it can be here
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+out = Console(soft_wrap=True, highlight=False, emoji=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 Dir = Annotated[Path, typer.Argument(metavar="DIR", help="The workspace: keys and staged repository. Private.")]
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="The folder that the web server serves.")]
@@ -62,8 +62,8 @@ def new_passphrase(ask: bool) -> bytes | None:
 
 
 def said(text: str) -> None:
-    """A result."""
-    out.print(text)
+    """A result, as it is: the names of files may look like markup."""
+    out.print(text, markup=False)
 
 
 def warned(text: str) -> None:
@@ -90,14 +90,18 @@ def failed(error: OtadError) -> None:
 
 @contextmanager
 def bars() -> Iterator[encode.Progress]:
-    """Progress bars on standard error, one for each thing that is done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    """Progress bars on standard error, one for each thing that is done. Until the first one, a passphrase can be asked for."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as shown:
+    shown = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
 
-        def progress(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = shown.add_task(what)
-            shown.update(tasks[what], completed=done, total=total)
+    def progress(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            shown.start()
+            tasks[what] = shown.add_task(what)
+        shown.update(tasks[what], completed=done, total=total)
 
+    try:
         yield progress
+    finally:
+        shown.stop()

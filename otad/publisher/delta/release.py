@@ -5,14 +5,12 @@ Rules:
     run. Then its blob is named, then the encodings, then the signature that lists them: killed anywhere, nothing half is listed.
  2. One that does not save at least a tenth of the best full encoding is not worth a device's work, and is not published.
  3. A release keeps all encodings that it had.
+ 4. Whoever has to type a passphrase does so before the first `progress`: it would be painted over.
 """
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,11 +26,11 @@ from otad.publisher import drafts
 from otad.publisher.delta.ledger import Ledger
 from otad.publisher.delta.make import Payload, make
 from otad.publisher.delta.proof import proved
+from otad.publisher.delta.scratch import scratch
 from otad.publisher.encode import PIECE, Progress, fingerprint, quiet
 from otad.publisher.grants import standing
-from otad.publisher.lock import one_writer
 from otad.publisher.release import find, path_of
-from otad.publisher.roles import RELEASES
+from otad.publisher.roles import RELEASES, TARGETS
 from otad.publisher.workspace import Workspace
 
 SCRATCH = "scratch"
@@ -41,13 +39,21 @@ WORTH = 10  # part of the best full encoding that a delta must save
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one pair. length: bytes of the delta; full: of the best full encoding; listed: whether it is published."""
+    """What became of one pair of releases.
+
+    length  bytes of the delta
+    full    bytes of the best full encoding
+    listed  whether it is published
+    before  bytes of the delta that was listed already; None: none was
+    """
 
     base: str
+    version: str
     length: int
     full: int
     listed: bool
     ledger: Ledger
+    before: int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,22 @@ class _Bundle:
 
 
 def add(
-    ws: Workspace, base: str, version: str, *, now: datetime, repack: bool = True, progress: Progress = quiet
+    ws: Workspace,
+    base: str,
+    version: str,
+    *,
+    now: datetime,
+    repack: bool = True,
+    again: bool = False,
+    progress: Progress = quiet,
 ) -> Outcome | None:
-    """Make the delta from `base` to `version`, and list it. None when there is one already. `repack`: see `make`.
+    """Make the delta from `base` to `version`, and list it.
 
-    Raises RetryLater("locked"), Rejected("release-unknown"), Rejected("release-withdrawn"), Rejected("delta-same"),
-    Rejected("blob-missing"), Rejected("delta-too-large"), Corrupt("delta-wrong").
+    repack  see `make`
+    again   when there is one already, make it once more, to be looked at: nothing is stored. None is returned otherwise
+
+    Raises RetryLater("locked"), Rejected("key-locked"), Rejected("release-unknown"), Rejected("release-withdrawn"),
+    Rejected("delta-same"), Rejected("blob-missing"), Rejected("delta-too-large"), Corrupt("delta-wrong").
     """
     releases = ws.roles.next_targets(RELEASES)
     standing(find(ws, releases, version), version)
@@ -78,18 +94,27 @@ def add(
     if old.sha256 == new.sha256:
         what = f"{base} and {version} have the same system image"
         raise Rejected("delta-same", what, "A device that has the one needs nothing of the other", who=Who.INTEGRATOR)
-    if any(way.base == old.sha256 for way in new.ways):
+    listed = next((way.length for way in new.ways if way.base == old.sha256), None)
+    if listed is None:
+        _unlock(ws)
+    elif not again:
         return None
-    with _scratch(ws) as scratch:
-        before, after = (Payload.of(_file(ws, one, scratch, progress), progress) for one in (old, new))
-        patch = scratch / "delta"
+    with scratch(ws.path / SCRATCH) as work:
+        before, after = (Payload.of(_file(ws, one, work, progress), progress) for one in (old, new))
+        patch = work / "delta"
         with patch.open("wb") as out:
-            ledger = make(before, after, out, scratch, repack=repack, progress=progress)
+            ledger = make(before, after, out, work, repack=repack, progress=progress)
         length = patch.stat().st_size
         worth = length <= new.full - new.full // WORTH
-        if worth:
-            _list(ws, new, _way(patch, old, proved(before, after, patch, scratch, progress)), patch, now)
-        return Outcome(base, length, new.full, worth, ledger)
+        if worth and listed is None:
+            _list(ws, new, _way(patch, old, proved(before, after, patch, work, progress)), patch, now)
+        return Outcome(base, version, length, new.full, worth or listed is not None, ledger, listed)
+
+
+def _unlock(ws: Workspace) -> None:
+    """Open the keys that will sign, those that are here: a wrong passphrase must not cost the minutes that a delta takes."""
+    judges = (ws.roles.targets(TARGETS), ws.roles.next_targets(TARGETS))
+    ws.keys.signers(keyid for judge in judges for keyid in judge.get_delegated_role(RELEASES).keyids)
 
 
 def _way(patch: Path, old: _Bundle, header: Header) -> Encoding:
@@ -126,21 +151,7 @@ def _encodings(ws: Workspace, releases: Targets, version: str) -> Encodings:
     return Encodings.decode(ws.read(target), target.path)
 
 
-@contextmanager
-def _scratch(ws: Workspace) -> Iterator[Path]:
-    """A folder that is empty, and this command's alone."""
-    folder = ws.path / SCRATCH
-    with one_writer(folder, "delta"):
-        work = folder / "work"
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-        try:
-            yield work
-        finally:
-            shutil.rmtree(work)
-
-
-def _file(ws: Workspace, bundle: _Bundle, scratch: Path, progress: Progress) -> Path:
+def _file(ws: Workspace, bundle: _Bundle, work: Path, progress: Progress) -> Path:
     """The bundle itself: as it is published, or decompressed. Raises Rejected("blob-missing"), Corrupt("blob-changed")."""
     blobs = {way.type: ws.blobs / way.blob for way in bundle.ways if way.base is None}
     here = {kind: blob for kind, blob in blobs.items() if blob.exists()}
@@ -150,11 +161,11 @@ def _file(ws: Workspace, bundle: _Bundle, scratch: Path, progress: Progress) -> 
         what = f"the blob of {bundle.version} is not in {ws.blobs} any more"
         remedy = "Copy it there from what was published; `otarepo gc` deletes those of withdrawn releases"
         raise Rejected("blob-missing", what, remedy, who=Who.INTEGRATOR)
-    return _decompressed(here["zstd"], bundle, scratch, progress)
+    return _decompressed(here["zstd"], bundle, work, progress)
 
 
-def _decompressed(blob: Path, bundle: _Bundle, scratch: Path, progress: Progress) -> Path:
-    file, digest = scratch / f"{bundle.version}.swu", hashlib.sha256()
+def _decompressed(blob: Path, bundle: _Bundle, work: Path, progress: Progress) -> Path:
+    file, digest = work / f"{bundle.version}.swu", hashlib.sha256()
     with blob.open("rb") as packed, file.open("wb") as out:
         for piece in zstandard.ZstdDecompressor(max_window_size=1 << 27).read_to_iter(packed, read_size=PIECE):
             digest.update(piece)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding as KeyEncoding
 
 from otad.errors import Corrupt, Rejected
 from otad.formats.encodings import Encoding, Encodings
-from otad.publisher import bundle, grants, place, release
+from otad.publisher import bundle, grants, place, release, signing
 from otad.publisher.collect import collect
 from otad.publisher.delta import release as deltas
 from otad.publisher.delta.ledger import Ledger
@@ -25,6 +28,12 @@ from tests.support.published import BOARD, FAST, NOW, Reader
 
 PROGRAM = trees.noise(1, 200_000)
 CHANGED = trees.edited(PROGRAM, 2)
+
+
+def encrypted(file: Path, passphrase: bytes) -> bytes:
+    """The private key in `file`, locked."""
+    key = load_pem_private_key(file.read_bytes(), None)
+    return key.private_bytes(KeyEncoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))
 
 
 def released(ws: Workspace, version: str, files: dict[str, bytes]) -> str:
@@ -79,6 +88,37 @@ def test_the_same_again_changes_nothing(ws: Workspace, two: str) -> None:
     assert ws.roles.version(RELEASES) == version
 
 
+def test_one_that_is_there_is_made_again_to_be_looked_at_and_nothing_is_stored(ws: Workspace, two: str) -> None:
+    first = deltas.add(ws, "1.0.0", "1.1.0", now=NOW)
+    assert first is not None
+    assert first.before is None
+    before = {file: file.stat().st_mtime_ns for file in ws.path.rglob("*") if file.is_file() and deltas.SCRATCH not in file.parts}
+    again = deltas.add(ws, "1.0.0", "1.1.0", now=NOW, again=True)
+    assert again == replace(first, before=first.length)
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    assert {file for file in ws.path.rglob("*") if file.is_file() and deltas.SCRATCH not in file.parts} == set(before)
+
+
+def test_a_wrong_passphrase_is_told_before_the_work(ws: Workspace, two: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ws.keys.path / "releases.pem").write_bytes(encrypted(ws.keys.path / "releases.pem", b"secret"))
+    with monkeypatch.context() as patched:
+        patched.setattr("otad.publisher.delta.release.make", None)
+        with pytest.raises(Rejected) as refused:
+            deltas.add(Workspace.open(ws.path, lambda _: b"wrong"), "1.0.0", "1.1.0", now=NOW)
+    assert refused.value.cause.code == "key-locked"
+    made = deltas.add(Workspace.open(ws.path, lambda _: b"secret"), "1.0.0", "1.1.0", now=NOW)
+    assert made is not None
+    assert made.listed
+
+
+def test_without_the_key_it_waits_for_signatures(ws: Workspace, two: str) -> None:
+    (ws.keys.path / "releases.pem").unlink()
+    made = deltas.add(ws, "1.0.0", "1.1.0", now=NOW)
+    assert made is not None
+    assert made.listed
+    assert [one.role for one in signing.waiting(ws)] == [RELEASES]
+
+
 def test_a_release_has_deltas_from_several(ws: Workspace, two: str) -> None:
     released(ws, "1.2.0", {"usr/bin/camera": trees.edited(CHANGED, 3)})
     for base in ("1.0.0", "1.1.0"):
@@ -125,7 +165,7 @@ def test_killed_on_the_way_nothing_is_listed_and_the_next_run_does_it(
 
     with monkeypatch.context() as patched:
         patched.setattr(f"otad.publisher.delta.release.{at}", killed)
-        patched.setattr("otad.publisher.delta.release.shutil.rmtree", lambda *_, **__: None)  # a kill cleans up nothing
+        patched.setattr("otad.publisher.delta.scratch.shutil.rmtree", lambda *_, **__: None)  # a kill cleans up nothing
         with pytest.raises(Killed):
             deltas.add(ws, "1.0.0", "1.1.0", now=NOW)
     assert [way.type for way in ways(ws, "1.1.0")] == ["zstd"]
