@@ -1,7 +1,7 @@
 """What is published stays readable: a patch of version 1 that was kept, and bytes that are written out here.
 
-None of these may ever change: a device in the field reads what was published years ago. Another format is another version, and gets
-a golden patch of its own beside this one. docs/delta-format.md tells what the bytes mean.
+None of these may ever change: a device in the field reads what was published years ago. Another format is another version, and
+gets a golden patch of its own beside this one. docs/delta-format.md tells what the bytes mean.
 """
 
 from __future__ import annotations
