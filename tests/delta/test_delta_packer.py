@@ -52,7 +52,7 @@ class Hurried:
         return self._poll.poll(timeout / 1000)
 
 
-REAL_WAIT = subprocess.Popen[bytes].wait
+REAL_WAIT: Callable[..., int] = subprocess.Popen.wait
 
 
 def wait(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
