@@ -3,6 +3,7 @@
 Rules:
  1. Nothing of the environment but PATH reaches it: variables change what compressors do (GZIP, XZ_DEFAULTS).
  2. It may neither hang nor flood us: a minute without a byte either way ends it, and so does more output than any input explains.
+    Nor may it end its output and stay: before it has taken everything, or for more than that minute.
  3. Whatever ends `close`, no process is left.
 """
 
@@ -52,7 +53,9 @@ class Program:
         while rest:
             ready = self._wait(poll)
             if self._from.fileno() in ready:
-                out.append(self._read())
+                if not (made := self._read()):  # poll would say so for ever, at once
+                    raise Unpackable(f"{self._name} ends before its input does")
+                out.append(made)
             if self._into.fileno() in ready:
                 with suppress(BlockingIOError):
                     rest = rest[self._write(rest[:_PIPE]) :]
@@ -65,7 +68,10 @@ class Program:
         poll.register(self._from, select.POLLIN)
         while self._wait(poll) and (piece := self._read()):
             yield piece
-        status = self._process.wait()
+        try:
+            status = self._process.wait(_PATIENCE / 1000)
+        except subprocess.TimeoutExpired:
+            raise self._hangs() from None
         if status:
             raise Unpackable(f"{self._name} ended with status {status}")
 
@@ -79,8 +85,11 @@ class Program:
     def _wait(self, poll: select.poll) -> dict[int, int]:
         ready = dict(poll.poll(_PATIENCE))
         if not ready:
-            raise Unpackable(f"{self._name} did nothing for {_PATIENCE // 1000} s")
+            raise self._hangs()
         return ready
+
+    def _hangs(self) -> Unpackable:
+        return Unpackable(f"{self._name} did nothing for {_PATIENCE // 1000} s")
 
     def _read(self) -> bytes:
         piece = self._from.read(_PIPE) or b""
