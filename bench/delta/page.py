@@ -41,9 +41,16 @@ def _figures(figures: Mapping[str, float]) -> Iterator[str]:
     yield "| figure | measured | target |"
     yield "|---|---:|---|"
     for name, value in figures.items():
-        side, target = TARGETS.get(name, ("", 0.0))
-        yield f"| `{name}` | {value:g} | {f'{side} {target:g}' if side else ''} |"
+        yield f"| `{name}` | {value:g} | {_target(name, value)} |"
     yield ""
+
+
+def _target(name: str, value: float) -> str:
+    if name not in TARGETS:
+        return ""
+    side, target = TARGETS[name]
+    met = value <= target if side == "at most" else value >= target
+    return f"{side} {target:g}" if met else f"{side} {target:g}: **missed**"
 
 
 def _table(results: Iterable[Result]) -> Iterator[str]:

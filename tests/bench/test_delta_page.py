@@ -44,6 +44,12 @@ def test_the_page_tells_who_did_not_take_part() -> None:
     assert text.index("| otad | 10.0") < text.index("| xdelta3 -9 | 40.0") < text.index("| bsdiff")
 
 
+def test_the_page_tells_what_was_missed() -> None:
+    text = page.page(MEASURED, {pair.name: (pair, "") for pair in PAIRS}, {"apply_vs_xdelta3": 1.4, "delta_vs_full": 3}, 1024)
+    assert "| `apply_vs_xdelta3` | 1.4 | at least 1.5: **missed** |" in text
+    assert "| `delta_vs_full` | 3 |  |" in text
+
+
 def test_bars_are_as_long_as_what_is_sent() -> None:
     root = ET.fromstring(plot.svg(MEASURED))  # noqa: S314  # ours
     bars = [float(bar.attrib["width"]) for bar in root.iter("{http://www.w3.org/2000/svg}rect")][1:]
