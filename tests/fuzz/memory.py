@@ -60,7 +60,7 @@ OLD = bytes(MIB) + b"".join(BOMBS)
 
 def _delta(dice: random.Random) -> tuple[Op, bytes, bytes, bytes]:
     """A window of up to 60 MiB out of an image of one, or an output that is as large; what it adds and copies."""
-    length = dice.choice((1, 1000, MIB, 4 * MIB, 20 * MIB))
+    length = dice.choice((1, 1000, MIB, 4 * MIB, 30 * MIB))
     added = dice.choice((0, length // 2, length))
     record = b"".join(number.to_bytes(8, "little") for number in (added, length - added, 0))
     extents = (Extent(0, MIB),) * dice.choice((1, 2, 10, 40, 60))
@@ -70,21 +70,21 @@ def _delta(dice: random.Random) -> tuple[Op, bytes, bytes, bytes]:
 def _unpack(dice: random.Random) -> Op:
     which = dice.randrange(len(BOMBS))
     at = MIB + sum(map(len, BOMBS[:which]))
-    length = dice.choice((1, MIB, 16 * MIB, 48 * MIB))
+    length = dice.choice((1, 16 * MIB, 48 * MIB))
     return Unpack(length, which % 2, (Extent(at, len(BOMBS[which])),))
 
 
 def _segment(dice: random.Random) -> tuple[list[Op], bytes, bytes, bytes]:
     made, controls, diff, extra = list[Op](), b"", b"", b""
     for _ in range(dice.randint(1, 4)):
-        kind = dice.randrange(7)
-        if kind < 3:
+        kind = dice.randrange(9)
+        if kind in (0, 1, 8):
             op, record, added, copied = _delta(dice)
             made, controls, diff, extra = [*made, op], controls + record, diff + added, extra + copied
-        elif kind == 3:
+        elif kind in (2, 3):
             made.append(_unpack(dice))
-        elif kind == 4:
-            length = dice.choice((1, 1000, MIB, 16 * MIB))
+        elif kind in (4, 7):
+            length = dice.choice((1, 1000, 16 * MIB, 40 * MIB))
             made, extra = [*made, Raw(length)], extra + bytes(length)
         elif kind == 5:
             length = dice.choice((MIB, 8 * MIB, 20 * MIB))
@@ -98,7 +98,7 @@ def _stored(data: bytes, dice: random.Random) -> bytes:
     """One frame; now and then with a window that is not allowed."""
     if not data:
         return b""
-    log = dice.choice((21, 22, 22, 26))
+    log = dice.choice((21, 22, 22, 22, 22, 26))
     parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=log, write_content_size=True)
     return zstandard.ZstdCompressor(compression_params=parameters).compress(data)
 
@@ -110,7 +110,7 @@ def _entry(dice: random.Random) -> tuple[Entry, bytes]:
         decoded[0] = mutant(decoded[0], dice) or b"\0"
     frames = [_stored(data, dice) for data in decoded]
     told = [Stream(len(frame), len(data)) for frame, data in zip(frames, decoded, strict=True)]
-    if not dice.randrange(6):  # a frame that has more than the index says
+    if not dice.randrange(4):  # a frame that has more than the index says
         which = dice.randrange(4)
         told[which] = Stream(told[which].stored, min(told[which].length, 24))
     content = sum(op.length for op in made if not isinstance(op, Unpack | Pack))
@@ -123,10 +123,10 @@ def _limits(dice: random.Random, entries: list[Entry]) -> Limits:
     return Limits(
         segment=dice.choice((segment, segment, segment, 1000)),
         frame=dice.choice((frame, frame, frame, 100)),
-        window=dice.choice((0, MIB, 2 * MIB, 10 * MIB)),
-        output=dice.choice((0, 1000, MIB, 4 * MIB)),
-        codecs=dice.choice((0, 2 * MIB, 10 * MIB, 24 * MIB)),
-        spool=dice.choice((0, MIB, 48 * MIB)),
+        window=dice.choice((0, 0, 2 * MIB, 10 * MIB)),
+        output=dice.choice((0, 0, MIB, 4 * MIB)),
+        codecs=dice.choice((0, 0, 10 * MIB, 10 * MIB, 24 * MIB)),
+        spool=dice.choice((0, 48 * MIB, 48 * MIB)),
     )
 
 
