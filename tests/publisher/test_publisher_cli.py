@@ -15,7 +15,8 @@ from otad.publisher import image as images
 from otad.publisher.cli import main, terminal
 from otad.publisher.publish import publish
 from otad.publisher.workspace import Workspace
-from tests.support.published import BOARD, NOW, Reader, added, image, packed, rolled_out
+from tests.support.keyboard import answered
+from tests.support.published import BOARD, NOW, Reader, added, encrypted, image, packed, rolled_out
 
 
 class Otarepo:
@@ -54,6 +55,15 @@ def test_from_an_image_to_a_roll_out(otarepo: Otarepo, ws: Workspace, out: Path,
     assert otarepo("publish", folder, out)[1] == "timestamp 1 is public; 10 new files\n"
     assert otarepo("refresh", folder, out)[1] == "timestamp 2 is public; 1 new files\n"
     assert Reader(out, ws.anchor, tmp_path / "device").target("releases/camera/1.1.0.json") is not None
+
+
+def test_no_bar_is_painted_over_a_passphrase_that_is_asked_for(ws: Workspace, tmp_path: Path) -> None:
+    key = ws.keys.path / "swupdate.pem"
+    key.write_bytes(encrypted(key, b"secret"))
+    words = ["image", str(ws.path), str(tmp_path / "x.swu"), "--version", "1.1.0", "--hardware", BOARD]
+    asked, said = answered([*words, "--image", str(image(tmp_path))], b"Passphrase of the key swupdate", b"secret")
+    assert re.search(rb"Passphrase of the key swupdate: ?$", asked)
+    assert b"1.1.0 for" in said
 
 
 def test_every_roll_out_order(otarepo: Otarepo, ws: Workspace) -> None:

@@ -7,6 +7,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding as KeyEncoding
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.api.metadata import TargetFile
 from tuf.ngclient import FetcherInterface, Updater
@@ -80,3 +82,9 @@ def rolled_out(ws: Workspace, version: str, channel: str = "stable") -> None:
     added(ws, version)
     grants.open_channel(ws, channel, version, notation.curve("0:100%"), None, now=NOW)
     rollout.start(ws, channel, rollout.NewCampaign(version), now=NOW)
+
+
+def encrypted(file: Path, passphrase: bytes) -> bytes:
+    """The private key in `file`, locked."""
+    key = load_pem_private_key(file.read_bytes(), None)
+    return key.private_bytes(KeyEncoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,8 @@ UNSIGNED = 3  # exit status: done as far as it can be here
 
 out = Console(soft_wrap=True, highlight=False, emoji=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+
+_shown: ContextVar[Progress | None] = ContextVar("shown", default=None)
 
 Dir = Annotated[Path, typer.Argument(metavar="DIR", help="The workspace: keys and staged repository. Private.")]
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="The folder that the web server serves.")]
@@ -51,7 +54,8 @@ def passphrase(name: str) -> bytes:
         return given.encode()
     if not sys.stdin.isatty():
         return no_passphrase(name)
-    return str(typer.prompt(f"Passphrase of the key {name}", hide_input=True, err=True)).encode()
+    with _set_aside():
+        return str(typer.prompt(f"Passphrase of the key {name}", hide_input=True, err=True)).encode()
 
 
 def new_passphrase(ask: bool) -> bytes | None:
@@ -90,7 +94,7 @@ def failed(error: OtadError) -> None:
 
 @contextmanager
 def bars() -> Iterator[encode.Progress]:
-    """Progress bars on standard error, one for each thing that is done. Until the first one, a passphrase can be asked for."""
+    """Progress bars on standard error, one for each thing that is done."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
     shown = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
@@ -101,7 +105,22 @@ def bars() -> Iterator[encode.Progress]:
             tasks[what] = shown.add_task(what)
         shown.update(tasks[what], completed=done, total=total)
 
+    before = _shown.set(shown)
     try:
         yield progress
     finally:
+        _shown.reset(before)
         shown.stop()
+
+
+@contextmanager
+def _set_aside() -> Iterator[None]:
+    """No bar is painted over what somebody is asked."""
+    if (shown := _shown.get()) is None:
+        yield
+        return
+    shown.stop()
+    try:
+        yield
+    finally:
+        shown.start()

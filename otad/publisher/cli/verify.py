@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from otad.publisher import place as places
@@ -63,6 +64,6 @@ def _complain(report: Report) -> None:
         where[finding.what].append(finding.path)
     for what, paths in where.items():
         more = f" and {len(paths) - EXAMPLES} more" if len(paths) > EXAMPLES else ""
-        err.print(f"[red]wrong:[/] {', '.join(paths[:EXAMPLES])}{more}: {what}", markup=True)
+        err.print(f"[red]wrong:[/] {escape(', '.join(paths[:EXAMPLES]))}{more}: {escape(what)}", markup=True)
     count = len(report.findings)
     said(f"{report.place}: {count} finding{'s' * (count > 1)}")

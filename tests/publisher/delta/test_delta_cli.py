@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import select
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,7 +19,9 @@ from otad.publisher.delta.release import Outcome
 from otad.publisher.roles import RELEASES
 from otad.publisher.workspace import Workspace
 from tests.publisher.delta import trees
-from tests.publisher.delta.test_delta_release import PROGRAM, encrypted, released
+from tests.publisher.delta.test_delta_release import PROGRAM, released
+from tests.support.keyboard import answered
+from tests.support.published import encrypted
 
 
 def otarepo(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[int, str, str]:
@@ -89,29 +88,9 @@ def test_the_passphrase_is_asked_for_first_and_nothing_is_painted_over_it(ws: Wo
     for version, edits in (("1.0.0", 0), ("1.1.0", 2)):
         released(ws, version, {"usr/bin/camera": trees.edited(PROGRAM, edits)})
     (ws.keys.path / "releases.pem").write_bytes(encrypted(ws.keys.path / "releases.pem", b"secret"))
-    ours, theirs = os.openpty()
-    command = [sys.executable, "-m", "otad.publisher", "delta", str(ws.path), "1.0.0", "1.1.0"]
-    environment = {name: text for name, text in os.environ.items() if name != terminal.PASSPHRASE} | {"TERM": "xterm"}
-    with subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
-    ) as running:
-        os.close(theirs)
-        try:
-            asked = b""
-            while b"Passphrase of the key releases" not in asked:
-                asked += os.read(ours, 4096)
-            while select.select([ours], [], [], 0.5)[0]:  # a bar is painted ten times in a second
-                asked += os.read(ours, 4096)
-            assert re.search(rb"Passphrase of the key releases: ?$", asked)
-            assert b"\x1b" not in asked
-            os.write(ours, b"secret\n")
-            said = b""
-            with suppress(OSError):  # EIO: it has ended
-                while piece := os.read(ours, 4096):
-                    said += piece
-        finally:
-            running.kill()
-            os.close(ours)
+    asked, said = answered(["delta", str(ws.path), "1.0.0", "1.1.0"], b"Passphrase of the key releases", b"secret")
+    assert re.search(rb"Passphrase of the key releases: ?$", asked)
+    assert b"\x1b" not in asked
     assert b"Publish to make it so." in said
 
 

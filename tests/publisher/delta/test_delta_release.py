@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, PrivateFormat, load_pem_private_key
-from cryptography.hazmat.primitives.serialization import Encoding as KeyEncoding
 
 from otad.errors import Corrupt, Rejected
 from otad.formats.encodings import Encoding, Encodings
@@ -24,16 +22,10 @@ from otad.publisher.roles import RELEASES, ROOT
 from otad.publisher.verify import verify
 from otad.publisher.workspace import Workspace
 from tests.publisher.delta import trees
-from tests.support.published import BOARD, FAST, NOW, Reader
+from tests.support.published import BOARD, FAST, NOW, Reader, encrypted
 
 PROGRAM = trees.noise(1, 200_000)
 CHANGED = trees.edited(PROGRAM, 2)
-
-
-def encrypted(file: Path, passphrase: bytes) -> bytes:
-    """The private key in `file`, locked."""
-    key = load_pem_private_key(file.read_bytes(), None)
-    return key.private_bytes(KeyEncoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))
 
 
 def released(ws: Workspace, version: str, files: dict[str, bytes]) -> str:
