@@ -4,7 +4,7 @@ Rules:
  1. A plain blob is handed over as the file that it is: the program reads it, and costs us nothing.
  2. Anything else is decoded into a pipe. The last bytes are held back until all of them are proved, by the decoder or by a
     hash here: a program that was fed wrong bytes never sees their end, so it cannot succeed.
- 3. The proof does not depend on the program: when it stops reading (EPIPE), the rest is still decoded and hashed. `feed` ends
+ 3. The proof does not depend on the program: when it stops reading (EPIPE), the rest is still decoded and proved. `feed` ends
     without an error only if every byte was right.
 """
 

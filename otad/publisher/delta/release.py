@@ -5,7 +5,7 @@ Rules:
     run. Then its blob is named, then the encodings, then the signature that lists them: killed anywhere, nothing half is listed.
  2. One that does not save at least a tenth of the best full encoding is not worth a device's work, and is not published.
  3. A release keeps all encodings that it had.
- 4. Whoever has to type a passphrase does so before the first `progress`: it would be painted over.
+ 4. Keys are opened before the work: a wrong passphrase must not cost the minutes that it takes.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def add(
 
 
 def _unlock(ws: Workspace) -> None:
-    """Open the keys that will sign, those that are here: a wrong passphrase must not cost the minutes that a delta takes."""
+    """Open the keys that will sign, those that are here: rule 4."""
     judges = (ws.roles.targets(TARGETS), ws.roles.next_targets(TARGETS))
     ws.keys.signers(keyid for judge in judges for keyid in judge.get_delegated_role(RELEASES).keyids)
 
